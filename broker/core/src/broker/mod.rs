@@ -1,0 +1,204 @@
+//! The verbs: admit, publish, subscribe, depart. The only room that sees all of the core; must not know packets'
+//! bytes, sockets or clocks.
+
+mod admit;
+mod depart;
+mod greet;
+mod jail;
+mod publish;
+mod rejudge;
+mod subscribe;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::judge::Judge;
+use crate::limits::BrokerLimits;
+use crate::mailbox::Notice;
+use crate::router::{Homes, Memo, Router};
+use crate::session::registry::Registry;
+use crate::session::{Due, Session, State};
+use crate::subscription::SharedStrategy;
+use jail::Jail;
+use wasmqtt_codec::ReasonCode;
+
+pub use publish::Published;
+
+/// What one worker owns: whoever judges for it, what it remembers, what it counted. Never shared.
+pub struct Lane {
+    judge: Box<dyn Judge>,
+    memo: Memo,
+    homes: Homes,
+    /// What this worker counted since it began.
+    pub counters: Counters,
+}
+
+/// Counts of one worker; summed by whoever shows them.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages that were judged and routed.
+    pub published: u64,
+    /// Messages that were refused.
+    pub refused: u64,
+    /// Copies that found a full mailbox, or made older ones give way.
+    pub dropped: u64,
+}
+
+impl Lane {
+    /// A lane whose questions go to `judge`.
+    pub fn new(judge: Box<dyn Judge>) -> Self {
+        Self {
+            judge,
+            memo: Memo::default(),
+            homes: Homes::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The same, as the worker of this number: connections with equal numbers live on one thread.
+    pub fn on_worker(self, number: u32) -> Self {
+        Self { homes: Homes::on(number), ..self }
+    }
+
+    /// Whoever judges for this worker.
+    pub fn judge(&mut self) -> &mut dyn Judge {
+        &mut *self.judge
+    }
+}
+
+/// The broker: sessions, subscriptions and retained messages, shared by all workers.
+#[derive(Debug)]
+pub struct Broker {
+    sessions: Registry,
+    router: Router,
+    /// What is due, and for whom; one entry per session at most.
+    timers: Mutex<BTreeMap<Due, Arc<str>>>,
+    jail: Jail,
+    keys: AtomicU64,
+    attachments: AtomicU64,
+    /// Makes assigned client identifiers differ between runs.
+    seed: u64,
+}
+
+impl Broker {
+    /// An empty broker. `seed` should differ from run to run: assigned client identifiers are made from it.
+    pub fn new(limits: BrokerLimits, seed: u64) -> Self {
+        Self {
+            sessions: Registry::new(limits.max_sessions),
+            router: Router::new(&limits),
+            timers: Mutex::default(),
+            jail: Jail::default(),
+            keys: AtomicU64::new(1),
+            attachments: AtomicU64::new(1),
+            seed,
+        }
+    }
+
+    /// The same, with share groups that choose like this. For a broker that nobody has subscribed at yet.
+    pub fn sharing(mut self, strategy: SharedStrategy) -> Self {
+        self.router.set_strategy(strategy, self.seed);
+        self
+    }
+
+    /// Sessions, connected and stored.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Authentication names that own sessions.
+    pub fn owners(&self) -> usize {
+        self.sessions.owners()
+    }
+
+    /// Client identifiers whose connects are counted, and those that are banned.
+    pub fn watched(&self) -> usize {
+        self.jail.len()
+    }
+
+    /// Subscriptions of all sessions.
+    pub fn subscriptions(&self) -> usize {
+        self.router.subscriptions()
+    }
+
+    /// Retained messages.
+    pub fn retained(&self) -> usize {
+        self.router.retained_len()
+    }
+
+    /// Levels that the filters of all subscriptions are made of, each counted once per place in the tree.
+    pub fn filter_levels(&self) -> usize {
+        self.router.trie_len()
+    }
+
+    /// The session of this client identifier, connected or stored.
+    pub fn session(&self, client_id: &str) -> Option<Arc<Session>> {
+        self.sessions.get(client_id)
+    }
+
+    /// Closes the connection of this client with `code`; false when it has none.
+    pub fn disconnect(&self, client_id: &str, code: ReasonCode) -> bool {
+        let Some(session) = self.sessions.get(client_id) else { return false };
+        let connected = session.state.lock().attachment != 0;
+        if connected {
+            session.mailbox.notify(Notice::Disconnect(code));
+        }
+        connected
+    }
+
+    /// Closes every connection with `code`; returns how many were told.
+    pub fn disconnect_all(&self, code: ReasonCode) -> usize {
+        let sessions = self.sessions.all();
+        sessions.iter().for_each(|session| session.mailbox.notify(Notice::Disconnect(code)));
+        sessions.len()
+    }
+
+    /// Changes the bounds of the whole broker. What is beyond them stays; nothing more is taken.
+    pub fn set_limits(&self, limits: &BrokerLimits) {
+        self.sessions.set_bound(limits.max_sessions);
+        self.router.set_limits(limits);
+    }
+
+    fn next_key(&self) -> u64 {
+        self.keys.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Sessions that have something due while their client is away.
+    pub fn timers(&self) -> usize {
+        self.timers.lock().len()
+    }
+
+    /// Does what [`Timer::of`] found to be done, after letting go of the state.
+    fn schedule(&self, session: &Session, Timer { before, next }: Timer) {
+        if before == next {
+            return;
+        }
+        let mut timers = self.timers.lock();
+        if let Some(due) = before {
+            timers.remove(&due);
+        }
+        let Some(due) = next else { return };
+        timers.insert(due, Arc::clone(&session.client_id));
+        drop(timers);
+        if session.state.lock().scheduled != next {
+            // Whoever changed it in between may have looked for the entry before it was there.
+            self.timers.lock().remove(&due);
+        }
+    }
+}
+
+/// A change of the one timer that a session has.
+struct Timer {
+    before: Option<Due>,
+    next: Option<Due>,
+}
+
+impl Timer {
+    /// Sets the timer in `state` to what is due next for the client that left under this number.
+    fn of(state: &mut State, attachment: u64) -> Self {
+        let next = state.next_due().map(|at| (at, attachment));
+        Self { before: std::mem::replace(&mut state.scheduled, next), next }
+    }
+}

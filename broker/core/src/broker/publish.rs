@@ -1,0 +1,205 @@
+//! One message, from whoever sends it to whoever wants it: authorize, transform, retain, route.
+
+use std::sync::Arc;
+
+use wasmqtt_codec::{QoS, ReasonCode};
+
+use super::{Broker, Lane};
+use crate::client::Client;
+use crate::judge::{self, Permit, Refusal, Screened, Transformed};
+use crate::mailbox::Delivery;
+use crate::message::{Message, Origin, Parts};
+use crate::session::Session;
+use crate::time::Moment;
+
+/// What became of a publication.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Published {
+    /// Somebody gets it, or it is retained.
+    Routed,
+    /// Nobody wants it.
+    NoMatchingSubscribers,
+    /// A transformer let it vanish.
+    Discarded,
+}
+
+impl Published {
+    /// For PUBACK or PUBREC.
+    pub fn reason(self) -> ReasonCode {
+        match self {
+            Published::Routed | Published::Discarded => ReasonCode::Success,
+            Published::NoMatchingSubscribers => ReasonCode::NoMatchingSubscribers,
+        }
+    }
+}
+
+impl Broker {
+    /// Publishes for a client. The refusal is for the publisher; nobody else sees anything of a refused message.
+    pub fn publish(
+        &self,
+        lane: &mut Lane,
+        now: Moment,
+        client: &Arc<Client>,
+        parts: Parts<'_>,
+    ) -> Result<Published, Refusal> {
+        lane.judge.begin();
+        let judged = if is_reserved(parts.topic) {
+            Err(Refusal::new(ReasonCode::NotAuthorized).because("$SYS is the broker's own"))
+        } else {
+            let Parts { topic, qos, retain, .. } = parts;
+            judge::authorize_publish(&mut *lane.judge, now, client, topic, qos, retain)
+        };
+        match judged {
+            Ok(permit) => {
+                let message = Message::new(parts, Some(Arc::clone(client)));
+                let mut ended = Vec::new();
+                let published = self.pass(lane, now, client, permit, message, &mut ended);
+                self.end_all(lane, now, ended);
+                published
+            }
+            Err(refusal) => {
+                lane.counters.refused += 1;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Publishes what the broker has to say of itself, retained, below `$SYS`. Nobody is asked: it is no client's.
+    pub fn publish_own(&self, lane: &mut Lane, now: Moment, topic: &str, payload: &[u8]) {
+        let parts = Parts {
+            topic,
+            properties: Default::default(),
+            payload,
+            qos: QoS::AtMostOnce,
+            retain: true,
+            origin: Origin::Broker,
+            expires_at: None,
+        };
+        let Some(permit) = judge::permit_own(topic) else { return };
+        let message = Message::new(parts, None);
+        let routed = self.router.route(&mut lane.memo, &mut lane.homes, permit, message);
+        self.end_all(lane, now, routed.ended);
+    }
+
+    /// Publishes a will in the name of the client that left it. It is judged again: rights may have changed.
+    pub(super) fn publish_will(
+        &self,
+        lane: &mut Lane,
+        now: Moment,
+        client: &Arc<Client>,
+        will: Message,
+    ) -> Result<Published, Refusal> {
+        let mut ended = Vec::new();
+        let published = self.pass_will(lane, now, client, will, &mut ended);
+        self.end_all(lane, now, ended);
+        published
+    }
+
+    /// Ends the sessions that a message was too much for. Their wills may be too much for others, and so on: a list
+    /// instead of a recursion, and all sessions found so far end before the next will is published, so that none
+    /// is found twice.
+    fn end_all(&self, lane: &mut Lane, now: Moment, mut ended: Vec<Arc<str>>) {
+        let mut wills = Vec::new();
+        while !(ended.is_empty() && wills.is_empty()) {
+            // Subscribers come in no order; the same broker must do the same twice.
+            ended.sort_unstable();
+            wills.extend(ended.drain(..).filter_map(|id| self.end_overflowed(now, &id)));
+            if let Some((client, will)) = wills.pop() {
+                // Nobody is there to be told of a refusal.
+                let _ = self.pass_will(lane, now, &client, will, &mut ended);
+            }
+        }
+    }
+
+    fn pass_will(
+        &self,
+        lane: &mut Lane,
+        now: Moment,
+        client: &Arc<Client>,
+        will: Message,
+        ended: &mut Vec<Arc<str>>,
+    ) -> Result<Published, Refusal> {
+        lane.judge.begin();
+        match judge::authorize_will(&mut *lane.judge, now, client, &will) {
+            Ok(permit) => self.pass(lane, now, client, permit, will, ended),
+            Err(refusal) => {
+                lane.counters.refused += 1;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Transforms and routes what was permitted, and names the sessions it was too much for.
+    fn pass(
+        &self,
+        lane: &mut Lane,
+        now: Moment,
+        client: &Arc<Client>,
+        permit: Permit,
+        message: Message,
+        ended: &mut Vec<Arc<str>>,
+    ) -> Result<Published, Refusal> {
+        let message = if lane.judge.transforms(client.listener) {
+            match lane.judge.transform(now, client, message) {
+                Transformed::Forward(message) => message,
+                Transformed::Discard => return Ok(Published::Discarded),
+                Transformed::Reject(refusal) => {
+                    lane.counters.refused += 1;
+                    return Err(refusal);
+                }
+            }
+        } else {
+            message
+        };
+        let retain = message.retain();
+        let mut routed = self.router.route(&mut lane.memo, &mut lane.homes, permit, message);
+        lane.counters.published += 1;
+        lane.counters.dropped += routed.dropped as u64;
+        ended.append(&mut routed.ended);
+        if routed.store_full {
+            return Err(Refusal::new(ReasonCode::QuotaExceeded).because("retained store is full"));
+        }
+        if routed.taken + routed.dropped == 0 && !retain {
+            return Ok(Published::NoMatchingSubscribers);
+        }
+        Ok(Published::Routed)
+    }
+
+    /// Takes back what a connection pulled and could not send, because it has lost its session. Once that is over, what
+    /// came through a share group goes to another member.
+    pub fn give_back(&self, session: &Session, deliveries: &mut Vec<Delivery>) {
+        let left = session.mailbox.give_back(deliveries);
+        drop(self.router.redispatch(left));
+    }
+
+    /// Judges what is about to be delivered, where anybody wants to: replaces or removes deliveries in place.
+    pub fn screen(
+        &self,
+        lane: &mut Lane,
+        now: Moment,
+        subscriber: &Arc<Client>,
+        deliveries: &mut Vec<Delivery>,
+    ) {
+        lane.judge.begin();
+        if !subscriber.permissions.judge_receive() && !lane.judge.screens(subscriber.listener) {
+            return;
+        }
+        deliveries.retain_mut(|delivery| {
+            match judge::screen(&mut *lane.judge, now, subscriber, delivery.qos, &delivery.message)
+            {
+                Screened::Deliver => true,
+                Screened::Replace(message) => {
+                    delivery.qos = delivery.qos.min(message.qos());
+                    delivery.message = message;
+                    true
+                }
+                Screened::Skip => false,
+            }
+        });
+    }
+}
+
+/// Topics that only the broker itself publishes to.
+pub(super) fn is_reserved(topic: &str) -> bool {
+    topic.strip_prefix("$SYS").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

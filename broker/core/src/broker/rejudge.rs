@@ -1,0 +1,79 @@
+//! Rights change: what a session holds is judged again, when it resumes and when whoever judges was replaced.
+
+use std::sync::Arc;
+
+use wasmqtt_codec::{Filter, topic};
+
+use super::{Broker, Lane};
+use crate::client::Client;
+use crate::judge;
+use crate::session::Session;
+use crate::time::Moment;
+
+impl Broker {
+    /// Asks every connection to have its subscriptions judged again, in its own turn. Stored sessions are judged when
+    /// they resume.
+    pub fn ask_rejudge(&self) {
+        for session in self.sessions.all() {
+            session.mailbox.ask_rejudge();
+        }
+    }
+
+    /// Judges every subscription of a session as if it were asked for now. What is denied is taken away, with the
+    /// messages that wait because of it; what is granted less is granted less. MQTT has no word to tell the client.
+    /// Returns the filters that were taken away.
+    pub fn rejudge(
+        &self,
+        lane: &mut Lane,
+        now: Moment,
+        client: &Arc<Client>,
+        session: &Session,
+    ) -> Vec<Box<str>> {
+        let held: Vec<_> = {
+            let state = session.state.lock();
+            state.subscriptions.iter().map(|(filter, options)| (filter.clone(), *options)).collect()
+        };
+        lane.judge.begin();
+        let mut denied = Vec::new();
+        for (name, options) in held {
+            let Ok(filter) = Filter::parse(&name) else { continue };
+            let judged =
+                judge::authorize_subscribe(&mut *lane.judge, now, client, filter, options.qos);
+            let mut state = session.state.lock();
+            // Only what was judged is touched: the client may have changed it meanwhile.
+            if state.subscriptions.get(&name) != Some(&options) {
+                continue;
+            }
+            match judged {
+                Ok(most) if most >= options.qos => continue,
+                Ok(most) => {
+                    if let Some(options) = state.subscriptions.get_mut(&name) {
+                        options.qos = most;
+                    }
+                }
+                Err(_) => {
+                    state.subscriptions.remove(&name);
+                }
+            }
+            drop(state);
+            self.align(filter, session);
+            if judged.is_err() {
+                self.pass_on(filter, session);
+                denied.push(name);
+            }
+        }
+        if !denied.is_empty() {
+            let left: Vec<Box<str>> =
+                { session.state.lock().subscriptions.keys().cloned().collect() };
+            let patterns: Vec<&str> = left
+                .iter()
+                .filter_map(|filter| Filter::parse(filter).ok())
+                .map(|filter| filter.pattern())
+                .collect();
+            session.mailbox.retain(|delivery| {
+                patterns.iter().any(|pattern| topic::matches(pattern, delivery.message.topic()))
+            });
+        }
+        denied
+    }
+}

@@ -1,0 +1,154 @@
+//! Subscriptions come and go: each filter is judged, granted and routed on its own.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use wasmqtt_codec::{
+    Filter, QoS, ReasonCode, RetainHandling, Subscribe, Subscription, Unsubscribe,
+};
+
+use super::{Broker, Lane};
+use crate::client::Client;
+use crate::judge;
+use crate::limits::Limits;
+use crate::session::Session;
+use crate::subscription::SubscriptionOptions;
+use crate::time::Moment;
+
+impl Broker {
+    /// Subscribes, and leaves retained messages in the mailbox. One code per filter, in order [MQTT-3.8.4-6].
+    pub fn subscribe(
+        &self,
+        lane: &mut Lane,
+        now: Moment,
+        client: &Arc<Client>,
+        session: &Session,
+        limits: &Limits,
+        subscribe: &Subscribe<'_>,
+    ) -> Vec<ReasonCode> {
+        lane.judge.begin();
+        let holder = Holder { client, session, limits };
+        let crowded = subscribe.user_properties.iter().count() > limits.max_user_properties.into();
+        let most = if crowded { 0 } else { limits.max_filters_per_subscribe as usize };
+        let grant = |(at, subscription): (usize, &Subscription<'_>)| {
+            if at >= most {
+                return ReasonCode::QuotaExceeded;
+            }
+            let identifier = subscribe.subscription_identifier;
+            self.subscribe_one(lane, now, &holder, identifier, subscription)
+                .unwrap_or_else(|code| code)
+        };
+        subscribe.subscriptions.iter().enumerate().map(grant).collect()
+    }
+
+    fn subscribe_one(
+        &self,
+        lane: &mut Lane,
+        now: Moment,
+        holder: &Holder<'_>,
+        identifier: Option<NonZeroU32>,
+        subscription: &Subscription<'_>,
+    ) -> Result<ReasonCode, ReasonCode> {
+        let Holder { client, session, limits } = holder;
+        let filter =
+            Filter::parse(subscription.filter).map_err(|_| ReasonCode::TopicFilterInvalid)?;
+        let levels = filter.pattern().bytes().filter(|byte| *byte == b'/').count() + 1;
+        if levels > usize::from(limits.max_topic_levels)
+            || filter.as_str().len() > usize::from(limits.max_topic_length)
+        {
+            return Err(ReasonCode::TopicFilterInvalid);
+        }
+        if filter.share().is_some() && !limits.features.shared_subscriptions {
+            return Err(ReasonCode::SharedSubscriptionsNotSupported);
+        }
+        if filter.has_wildcard() && !limits.features.wildcard_subscriptions {
+            return Err(ReasonCode::WildcardSubscriptionsNotSupported);
+        }
+        let grant =
+            judge::authorize_subscribe(&mut *lane.judge, now, client, filter, subscription.qos)
+                .map_err(|refusal| refusal.code)?;
+        let options = SubscriptionOptions {
+            qos: subscription.qos.min(grant).min(limits.features.max_qos),
+            no_local: subscription.no_local,
+            retain_as_published: subscription.retain_as_published,
+            identifier,
+        };
+        let mut state = session.state.lock();
+        let is_new = !state.subscriptions.contains_key(filter.as_str());
+        if state.ended || is_new && state.subscriptions.len() >= limits.max_subscriptions as usize {
+            return Err(ReasonCode::QuotaExceeded);
+        }
+        state.subscriptions.insert(filter.as_str().into(), options);
+        drop(state);
+        self.align(filter, session);
+        let replay = match subscription.retain_handling {
+            RetainHandling::SendAtSubscribe => true,
+            RetainHandling::SendIfNew => is_new,
+            RetainHandling::DoNotSend => false,
+        };
+        // Retained messages are not sent to shared subscriptions.
+        if replay && filter.share().is_none() && limits.features.retain {
+            let lost = self.router.replay(now, filter, &session.mailbox, options);
+            lane.counters.dropped += lost as u64;
+        }
+        Ok(match options.qos {
+            QoS::AtMostOnce => ReasonCode::Success,
+            QoS::AtLeastOnce => ReasonCode::GrantedQoS1,
+            QoS::ExactlyOnce => ReasonCode::GrantedQoS2,
+        })
+    }
+
+    /// Unsubscribes. One code per filter, in order [MQTT-3.10.4-5].
+    pub fn unsubscribe(&self, session: &Session, unsubscribe: &Unsubscribe<'_>) -> Vec<ReasonCode> {
+        let remove = |filter: &&str| {
+            let Ok(filter) = Filter::parse(filter) else {
+                return ReasonCode::TopicFilterInvalid;
+            };
+            let known = session.state.lock().subscriptions.remove(filter.as_str()).is_some();
+            self.align(filter, session);
+            self.pass_on(filter, session);
+            if known { ReasonCode::Success } else { ReasonCode::NoSubscriptionExisted }
+        };
+        unsubscribe.filters.iter().map(remove).collect()
+    }
+
+    /// Hands what waits for a member that left a share group to the others; what they have no room for stays. What was
+    /// sent already is seen through [MQTT-3.10.4-3].
+    pub(super) fn pass_on(&self, filter: Filter<'_>, session: &Session) {
+        if filter.share().is_none() || !self.router.is_shared(filter) {
+            return;
+        }
+        let waiting = session.mailbox.take_share(filter.as_str());
+        let mut left = self.router.redispatch(waiting);
+        self.give_back(session, &mut left);
+    }
+
+    /// Makes the router hold of this filter what the session holds, and looks again: the session may have ended
+    /// meanwhile, or changed under another connection. Whoever comes last leaves both the same.
+    pub(super) fn align(&self, filter: Filter<'_>, session: &Session) {
+        let held = || session.state.lock().subscriptions.get(filter.as_str()).copied();
+        let mut wanted = held();
+        loop {
+            match wanted {
+                Some(options) => {
+                    self.router.subscribe(filter, session.key, &session.mailbox, options);
+                }
+                None => {
+                    self.router.unsubscribe(filter, session.key);
+                }
+            }
+            let now = held();
+            if now == wanted {
+                return;
+            }
+            wanted = now;
+        }
+    }
+}
+
+/// Who subscribes.
+struct Holder<'a> {
+    client: &'a Arc<Client>,
+    session: &'a Session,
+    limits: &'a Limits,
+}

@@ -1,0 +1,240 @@
+//! From the first bytes to CONNACK. The handshake consumes itself: after it there is a [`Connection`], and no
+//! second CONNECT by construction.
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+
+use wasmqtt_codec::{
+    ConnAck, ConnAckProperties, Connect, Disconnect, Frame, MessagePropertiesBuf, Packet, QoS,
+    ReasonCode, Version, decode,
+};
+
+use super::Connection;
+use crate::client::{Client, ListenerId, Transport};
+use crate::fault::Fault;
+use crate::judge::{Connecting, Refusal};
+use crate::limits::Limits;
+use crate::session::Session;
+use crate::time::Moment;
+
+/// What CONNECT asked for, in the broker's own memory: the read buffer is gone by the time an authenticator has
+/// answered.
+#[derive(Debug)]
+pub struct Hello {
+    /// What authenticators get to see.
+    pub connecting: Connecting,
+    /// Seconds; none = the property was absent.
+    pub session_expiry: Option<u32>,
+    /// What the client can take at once [MQTT-3.3.4-7].
+    pub receive_maximum: NonZeroU16,
+    /// Bytes; none = no bound.
+    pub maximum_packet_size: Option<NonZeroU32>,
+    /// Aliases the broker may assign toward the client [MQTT-3.1.2-26]; 0 = none.
+    pub topic_alias_maximum: u16,
+    /// Whether the client wants Response Information.
+    pub request_response_information: bool,
+    /// Whether the client wants reason strings on every packet [MQTT-3.1.2-29].
+    pub request_problem_information: bool,
+    /// Left by the client.
+    pub will: Option<WillRequest>,
+}
+
+/// The will as CONNECT carried it.
+#[derive(Debug)]
+pub struct WillRequest {
+    /// Quality of service.
+    pub qos: QoS,
+    /// Whether it is to be retained.
+    pub retain: bool,
+    /// Topic name, as sent.
+    pub topic: String,
+    /// Payload.
+    pub payload: Vec<u8>,
+    /// Seconds.
+    pub delay: u32,
+    /// Seconds; none = for ever.
+    pub expiry: Option<u32>,
+    /// Properties that travel with the message.
+    pub properties: MessagePropertiesBuf,
+}
+
+/// Reads the first packet, which must be CONNECT [MQTT-3.1.0-1].
+pub fn receive(
+    frame: Frame<'_>,
+    listener: ListenerId,
+    transport: Transport,
+    peer: &str,
+) -> Result<Box<Hello>, Fault> {
+    // The version of a CONNECT is in the CONNECT.
+    match decode(Version::V5, frame)? {
+        Packet::Connect(connect) => hello(&connect, listener, transport, peer),
+        other => Err(Fault::ConnectExpected(other.kind())),
+    }
+}
+
+fn hello(
+    connect: &Connect<'_>,
+    listener: ListenerId,
+    transport: Transport,
+    peer: &str,
+) -> Result<Box<Hello>, Fault> {
+    let properties = &connect.properties;
+    if properties.authentication_method.is_some() {
+        return Err(Fault::UnknownAuthenticationMethod);
+    }
+    let v5 = connect.version == Version::V5;
+    let will = connect.will.as_ref().map(|will| WillRequest {
+        qos: will.qos,
+        retain: will.retain,
+        topic: will.topic.to_owned(),
+        payload: will.payload.to_vec(),
+        delay: will.delay_interval,
+        expiry: will.message_expiry_interval,
+        properties: will.properties.into(),
+    });
+    Ok(Box::new(Hello {
+        connecting: Connecting {
+            client_id: connect.client_id.to_owned(),
+            username: connect.username.map(str::to_owned),
+            password: connect.password.map(<[u8]>::to_vec),
+            listener,
+            version: connect.version,
+            transport,
+            peer: peer.to_owned(),
+            clean_start: connect.clean_start,
+            keep_alive: connect.keep_alive,
+            will_topic: will.as_ref().map(|will| will.topic.clone()),
+            user_properties: properties
+                .user_properties
+                .iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        },
+        // Before MQTT 5 a session that is not clean has no end of its own; the listener's maximum is it.
+        session_expiry: match (v5, connect.clean_start) {
+            (true, _) => properties.session_expiry_interval,
+            (false, true) => None,
+            (false, false) => Some(u32::MAX),
+        },
+        receive_maximum: properties.receive_maximum.unwrap_or(NonZeroU16::MAX),
+        maximum_packet_size: properties.maximum_packet_size,
+        topic_alias_maximum: properties.topic_alias_maximum,
+        request_response_information: v5 && properties.request_response_information,
+        request_problem_information: v5 && properties.request_problem_information,
+        will,
+    }))
+}
+
+/// What admission came to; [`open`] makes a connection of it.
+#[derive(Debug)]
+pub struct Admission {
+    /// Who it is.
+    pub client: Arc<Client>,
+    /// Where its state lives.
+    pub session: Arc<Session>,
+    /// The number under which this connection has the session.
+    pub attachment: u64,
+    /// Whether the session was there before [MQTT-3.2.2-3].
+    pub session_present: bool,
+    /// Granted, in seconds.
+    pub session_expiry: u32,
+    /// Whether the broker chose the client identifier [MQTT-3.2.2-16].
+    pub assigned: bool,
+    /// In seconds, as it is held to; 0 = none.
+    pub keep_alive: u16,
+    /// Listener and identity, whichever is tighter.
+    pub limits: Arc<Limits>,
+    /// When the identity expires.
+    pub expires_at: Option<Moment>,
+    /// For CONNACK.
+    pub connack_properties: wasmqtt_codec::UserPropertiesBuf,
+    /// For CONNACK, when the client asked for it.
+    pub response_information: Option<String>,
+}
+
+/// Writes CONNACK, and whatever a resumed session has open, and hands over to the steady state.
+pub fn open(now: Moment, hello: &Hello, admission: Admission, out: &mut Vec<u8>) -> Connection {
+    let version = hello.connecting.version;
+    let limits = &admission.limits;
+    let asked = hello.session_expiry.unwrap_or(0);
+    let mut connack = ConnAck {
+        session_present: admission.session_present,
+        reason: ReasonCode::Success,
+        properties: ConnAckProperties {
+            session_expiry_interval: (admission.session_expiry != asked)
+                .then_some(admission.session_expiry),
+            receive_maximum: NonZeroU16::new(limits.receive_maximum),
+            maximum_packet_size: NonZeroU32::new(limits.max_packet_size),
+            assigned_client_identifier: admission.assigned.then_some(&*admission.client.id),
+            topic_alias_maximum: limits.topic_alias_maximum,
+            server_keep_alive: (admission.keep_alive != hello.connecting.keep_alive)
+                .then_some(admission.keep_alive),
+            maximum_qos: limits.features.max_qos,
+            retain_available: limits.features.retain,
+            wildcard_subscription_available: limits.features.wildcard_subscriptions,
+            subscription_identifiers_available: limits.features.subscription_identifiers,
+            shared_subscription_available: limits.features.shared_subscriptions,
+            response_information: admission.response_information.as_deref(),
+            user_properties: admission.connack_properties.as_view(),
+            ..ConnAckProperties::default()
+        },
+    };
+    let start = out.len();
+    let largest = hello.maximum_packet_size.map_or(usize::MAX, |size| size.get() as usize);
+    let written = connack.encode(version, out);
+    if written.is_err() || out.len() - start > largest {
+        // What is nice to have gives way to what must fit [MQTT-3.2.2-20].
+        out.truncate(start);
+        connack.properties.user_properties = Default::default();
+        connack.properties.response_information = None;
+        let _ = connack.encode(version, out);
+    }
+    let mut connection = Connection::new(now, hello, admission);
+    connection.resume(now, out);
+    connection
+}
+
+/// Writes the CONNACK that refuses [MQTT-3.2.2-7]. A 3.x client is told one of its five codes.
+pub fn refuse(hello: &Hello, refusal: &Refusal, out: &mut Vec<u8>) {
+    let version = hello.connecting.version;
+    let mut connack = ConnAck::new(false, refusal.code);
+    if hello.request_problem_information {
+        connack.properties.reason_string = refusal.reason.as_deref();
+        connack.properties.user_properties = refusal.user_properties.as_view();
+    }
+    let start = out.len();
+    let written = connack.encode(version, out);
+    let largest = hello.maximum_packet_size.map_or(usize::MAX, |size| size.get() as usize);
+    if written.is_err() || out.len() - start > largest {
+        // The reason gives way to what the client can take [MQTT-3.2.2-19], and a code that a plugin chose and CONNACK
+        // cannot carry to one that it can.
+        out.truncate(start);
+        let code = if written.is_err() { ReasonCode::NotAuthorized } else { refusal.code };
+        let _ = ConnAck::new(false, code).encode(version, out);
+    }
+}
+
+/// What, if anything, is said to a peer whose first packet was wrong. CONNACK tells only those who sent a
+/// CONNECT: bytes of a stranger are answered with silence.
+pub fn reject(fault: &Fault, frame: Option<Frame<'_>>, out: &mut Vec<u8>) {
+    /// Length of the protocol name, the name itself; then comes the level.
+    const LEVEL_AT: usize = 2 + "MQTT".len();
+    let Some(frame) = frame.filter(|frame| frame.first == 0x10) else { return };
+    let version = match fault.reason() {
+        // Both have a return code of 3.x, and are known before a 5.0 client is.
+        ReasonCode::UnsupportedProtocolVersion | ReasonCode::ClientIdentifierNotValid => {
+            Version::V311
+        }
+        _ if frame.body.get(LEVEL_AT) == Some(&5) => Version::V5,
+        // A malformed CONNECT of 3.x is closed without a word [MQTT-3.1.4-1 of 3.1.1].
+        _ => return,
+    };
+    let _ = ConnAck::new(false, fault.reason()).encode(version, out);
+}
+
+/// Writes the DISCONNECT with which the broker ends an MQTT 5 connection; 3.x has none.
+pub(super) fn disconnect(version: Version, reason: ReasonCode, out: &mut Vec<u8>) {
+    if version == Version::V5 && Disconnect::new(reason).encode(version, out).is_err() {
+        let _ = Disconnect::new(ReasonCode::UnspecifiedError).encode(version, out);
+    }
+}

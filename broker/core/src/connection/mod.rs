@@ -1,0 +1,172 @@
+//! One client's life on the wire, without a wire.
+//!
+//! The law of use: hand in one frame with [`Connection::receive`]; do what it asks; write what was put into
+//! `out`; after all frames, [`Connection::pump`] what the mailbox holds. `now` is an argument of everything.
+//! Must not know the router, who judges, or the broker's verbs.
+
+mod alias;
+mod assigned;
+pub mod handshake;
+mod inbound;
+mod outbound;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmqtt_codec::{PacketId, ReasonCode, Version};
+
+use crate::client::Client;
+use crate::fault::Fault;
+use crate::limits::{ASSIGNED_ALIASES, Limits};
+use crate::mailbox::Notice;
+use crate::session::Session;
+use crate::time::Moment;
+use alias::Aliases;
+use assigned::Assigned;
+use handshake::{Admission, Hello};
+
+pub(crate) use inbound::check_format;
+pub use inbound::{Inbound, Publication};
+
+/// How a connection ended, for [`Broker::depart`](crate::broker::Broker::depart).
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Departure {
+    /// Whether the will is to be published [MQTT-3.1.2-8].
+    pub with_will: bool,
+    /// A new session expiry, in seconds, from DISCONNECT.
+    pub session_expiry: Option<u32>,
+    /// The session ends with the connection, whatever its expiry.
+    pub end_session: bool,
+}
+
+impl Departure {
+    /// Anything but a proper DISCONNECT.
+    pub const LOST: Self = Self { with_will: true, session_expiry: None, end_session: false };
+}
+
+/// A connected client, after the handshake.
+#[derive(Debug)]
+pub struct Connection {
+    client: Arc<Client>,
+    session: Arc<Session>,
+    attachment: u64,
+    version: Version,
+    /// The client wants reason strings on every packet.
+    problem_information: bool,
+    /// Zero = none.
+    keep_alive: Duration,
+    /// When the last whole packet came.
+    heard_at: Moment,
+    expires_at: Option<Moment>,
+    session_expiry: u32,
+    /// Largest packet the client takes, in bytes.
+    largest: usize,
+    /// Messages with QoS 1 or 2 that may be open toward the client.
+    window: usize,
+    /// How many of these are free; what the mailbox is asked for.
+    room: usize,
+    /// Open since a connection before, and not yet sent again: the window had no place for them.
+    unsent: VecDeque<PacketId>,
+    aliases: Aliases,
+    assigned: Assigned,
+    limits: Arc<Limits>,
+    rate: Rate,
+}
+
+/// Publications in the current second.
+#[derive(Debug, Default)]
+struct Rate {
+    second: u64,
+    count: u32,
+}
+
+impl Connection {
+    fn new(now: Moment, hello: &Hello, admission: Admission) -> Self {
+        let window = hello.receive_maximum.get().min(admission.limits.max_inflight);
+        Self {
+            version: hello.connecting.version,
+            problem_information: hello.request_problem_information,
+            // One and a half times [MQTT-3.1.2-22].
+            keep_alive: Duration::from_millis(u64::from(admission.keep_alive) * 1500),
+            heard_at: now,
+            expires_at: admission.expires_at,
+            session_expiry: admission.session_expiry,
+            largest: hello.maximum_packet_size.map_or(usize::MAX, |size| size.get() as usize),
+            window: usize::from(window),
+            room: usize::from(window),
+            unsent: VecDeque::new(),
+            aliases: Aliases::new(admission.limits.topic_alias_maximum),
+            assigned: Assigned::new(hello.topic_alias_maximum.min(ASSIGNED_ALIASES)),
+            limits: admission.limits,
+            rate: Rate::default(),
+            client: admission.client,
+            session: admission.session,
+            attachment: admission.attachment,
+        }
+    }
+
+    /// Who it is.
+    pub fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    /// Where its state lives.
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// The number under which it has its session.
+    pub fn attachment(&self) -> u64 {
+        self.attachment
+    }
+
+    /// What it may use.
+    pub fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    /// How many messages with QoS 1 or 2 it has room for.
+    pub fn room(&self) -> usize {
+        self.room
+    }
+
+    /// When [`Connection::overdue`] is worth asking, unless a packet comes before; none = never.
+    pub fn deadline(&self) -> Option<Moment> {
+        let silent = (!self.keep_alive.is_zero()).then(|| self.heard_at.after(self.keep_alive));
+        match (silent, self.expires_at) {
+            (Some(silent), Some(expires)) => Some(silent.min(expires)),
+            (silent, expires) => silent.or(expires),
+        }
+    }
+
+    /// Whether its time is over.
+    pub fn overdue(&self, now: Moment) -> Option<Fault> {
+        if self.expires_at.is_some_and(|at| at <= now) {
+            return Some(Fault::IdentityExpired);
+        }
+        let silent = !self.keep_alive.is_zero() && self.heard_at.after(self.keep_alive) <= now;
+        silent.then_some(Fault::KeepAliveTimeout)
+    }
+
+    /// What a notice in the mailbox means for this connection.
+    pub fn noticed(&self, notice: Notice) -> (Fault, Departure) {
+        match notice {
+            Notice::TakenOver => (Fault::TakenOver, Departure::LOST),
+            Notice::Disconnect(code) => (Fault::Ordered(code), Departure::LOST),
+            Notice::EndSession(code) => {
+                (Fault::Ordered(code), Departure { end_session: true, ..Departure::LOST })
+            }
+        }
+    }
+
+    /// Writes what the client is told when the broker ends the connection [MQTT-4.13.1-1].
+    pub fn close(&self, reason: ReasonCode, out: &mut Vec<u8>) {
+        handshake::disconnect(self.version, reason, out);
+    }
+
+    /// Whether another connection has taken the session.
+    fn check_attached(&self, state: &crate::session::State) -> Result<(), Fault> {
+        if state.attachment == self.attachment { Ok(()) } else { Err(Fault::TakenOver) }
+    }
+}

@@ -1,0 +1,128 @@
+//! What the peer did wrong, and the one table that turns it into a reason code.
+
+use std::fmt;
+
+use wasmqtt_codec::{DecodeError, ErrorClass, PacketType, ReasonCode};
+
+/// Why a connection ends, seen from the broker.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Fault {
+    /// The bytes are no packet, or no allowed one.
+    Decode(DecodeError),
+    /// The first packet is not CONNECT [MQTT-3.1.0-1].
+    ConnectExpected(PacketType),
+    /// A second CONNECT [MQTT-3.1.0-2].
+    SecondConnect,
+    /// A packet only a server may send, or AUTH without an authentication method.
+    UnexpectedPacket(PacketType),
+    /// A PUBLISH with a subscription identifier: only a server sends one [MQTT-3.3.4-6].
+    SubscriptionIdentifierPublished,
+    /// An authentication method that nobody here speaks [MQTT-4.12.0-1].
+    UnknownAuthenticationMethod,
+    /// More QoS 2 publications open than Receive Maximum allows [MQTT-3.3.4-9].
+    ReceiveMaximumExceeded,
+    /// A topic alias of 0, above the maximum, or never set.
+    TopicAliasInvalid,
+    /// A topic beyond the length or depth this listener allows.
+    TopicTooLong,
+    /// More publications per second than allowed.
+    MessageRateTooHigh,
+    /// A publication above the Maximum QoS that was announced [MQTT-3.2.2-11].
+    QosNotSupported,
+    /// A publication to be retained, where that is not offered [MQTT-3.2.2-14].
+    RetainNotSupported,
+    /// A subscription identifier, where that is not offered.
+    SubscriptionIdentifiersNotSupported,
+    /// A payload that is declared to be UTF-8 and is not.
+    PayloadFormatInvalid,
+    /// More user properties than this listener takes.
+    TooManyUserProperties,
+    /// A session expiry above zero in DISCONNECT after zero in CONNECT.
+    SessionExpiryRaised,
+    /// Nothing heard for one and a half times the keep alive [MQTT-3.1.2-22].
+    KeepAliveTimeout,
+    /// The identity has expired.
+    IdentityExpired,
+    /// A refused publication of a 3.x client, where the listener closes on it.
+    PublishRefused(ReasonCode),
+    /// Another connection has taken the session [MQTT-3.1.4-3].
+    TakenOver,
+    /// The broker wants it so.
+    Ordered(ReasonCode),
+}
+
+impl Fault {
+    /// The code the peer is told.
+    pub fn reason(&self) -> ReasonCode {
+        match self {
+            Fault::Decode(error) => match error.class() {
+                ErrorClass::Malformed => ReasonCode::MalformedPacket,
+                ErrorClass::Protocol => ReasonCode::ProtocolError,
+                ErrorClass::PacketTooLarge => ReasonCode::PacketTooLarge,
+                ErrorClass::TopicAliasInvalid => ReasonCode::TopicAliasInvalid,
+                ErrorClass::UnsupportedVersion => ReasonCode::UnsupportedProtocolVersion,
+                ErrorClass::TopicNameInvalid => ReasonCode::TopicNameInvalid,
+                ErrorClass::ClientIdInvalid => ReasonCode::ClientIdentifierNotValid,
+            },
+            Fault::ConnectExpected(_)
+            | Fault::SecondConnect
+            | Fault::UnexpectedPacket(_)
+            | Fault::SubscriptionIdentifierPublished
+            | Fault::SessionExpiryRaised => ReasonCode::ProtocolError,
+            Fault::UnknownAuthenticationMethod => ReasonCode::BadAuthenticationMethod,
+            Fault::ReceiveMaximumExceeded => ReasonCode::ReceiveMaximumExceeded,
+            Fault::TopicAliasInvalid => ReasonCode::TopicAliasInvalid,
+            Fault::TopicTooLong => ReasonCode::TopicNameInvalid,
+            Fault::MessageRateTooHigh => ReasonCode::MessageRateTooHigh,
+            Fault::QosNotSupported => ReasonCode::QoSNotSupported,
+            Fault::RetainNotSupported => ReasonCode::RetainNotSupported,
+            Fault::SubscriptionIdentifiersNotSupported => {
+                ReasonCode::SubscriptionIdentifiersNotSupported
+            }
+            Fault::PayloadFormatInvalid => ReasonCode::PayloadFormatInvalid,
+            Fault::TooManyUserProperties => ReasonCode::QuotaExceeded,
+            Fault::KeepAliveTimeout => ReasonCode::KeepAliveTimeout,
+            Fault::IdentityExpired => ReasonCode::MaximumConnectTime,
+            Fault::TakenOver => ReasonCode::SessionTakenOver,
+            Fault::PublishRefused(code) | Fault::Ordered(code) => *code,
+        }
+    }
+}
+
+impl From<DecodeError> for Fault {
+    fn from(error: DecodeError) -> Self {
+        Fault::Decode(error)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Decode(error) => error.fmt(f),
+            Fault::ConnectExpected(kind) => write!(f, "first packet is {kind:?}, not CONNECT"),
+            Fault::SecondConnect => f.write_str("second CONNECT"),
+            Fault::UnexpectedPacket(kind) => write!(f, "unexpected {kind:?}"),
+            Fault::SubscriptionIdentifierPublished => {
+                f.write_str("PUBLISH of a client with a subscription identifier")
+            }
+            Fault::UnknownAuthenticationMethod => f.write_str("unknown authentication method"),
+            Fault::ReceiveMaximumExceeded => f.write_str("more open QoS 2 messages than allowed"),
+            Fault::TopicAliasInvalid => f.write_str("topic alias out of range or unknown"),
+            Fault::TopicTooLong => f.write_str("topic longer or deeper than allowed"),
+            Fault::MessageRateTooHigh => f.write_str("more messages per second than allowed"),
+            Fault::QosNotSupported => f.write_str("QoS above the maximum of this listener"),
+            Fault::RetainNotSupported => f.write_str("this listener retains no messages"),
+            Fault::SubscriptionIdentifiersNotSupported => {
+                f.write_str("this listener takes no subscription identifiers")
+            }
+            Fault::PayloadFormatInvalid => f.write_str("payload declared to be UTF-8 is not"),
+            Fault::TooManyUserProperties => f.write_str("more user properties than allowed"),
+            Fault::SessionExpiryRaised => f.write_str("session expiry raised at DISCONNECT"),
+            Fault::KeepAliveTimeout => f.write_str("keep alive timeout"),
+            Fault::IdentityExpired => f.write_str("identity expired"),
+            Fault::PublishRefused(code) => write!(f, "publication refused: {code}"),
+            Fault::TakenOver => f.write_str("session taken over"),
+            Fault::Ordered(code) => write!(f, "{code}"),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Every bound of the core in one place, with its reason.
+
+use crate::features::Features;
+
+/// What happens to a message that finds a full queue.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub enum Overflow {
+    /// The new message is dropped: what is queued stays in order.
+    DropNewest,
+    /// The oldest queued messages make room: fresh values matter more.
+    #[default]
+    DropOldest,
+    /// The session is ended: a client that must not miss anything starts anew.
+    EndSession,
+    /// The connection is closed with 0x97 and the session kept; the new message is dropped.
+    Disconnect,
+}
+
+/// The bound of one mailbox.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Queue {
+    /// Messages that wait.
+    pub messages: u32,
+    /// Bytes of topic, properties and payload that wait. A message shared by many mailboxes counts in each.
+    pub bytes: u64,
+    /// What gives way.
+    pub overflow: Overflow,
+    /// Whether messages with QoS 0 wait for a client that is away, too.
+    pub qos0: bool,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { messages: 1000, bytes: 1 << 20, overflow: Overflow::DropOldest, qos0: false }
+    }
+}
+
+/// How often one client identifier may connect. A client that goes round in circles costs a login and a session each
+/// time; two clients under one identifier take it from each other for ever.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Flapping {
+    /// Connects; 0 = no bound. The next one is refused with 0x8A.
+    pub connects: u32,
+    /// Seconds, from the first of them, in which they count.
+    pub within: u32,
+    /// Seconds for which the identifier is then refused.
+    pub ban: u32,
+}
+
+impl Default for Flapping {
+    fn default() -> Self {
+        Self { connects: 0, within: 60, ban: 300 }
+    }
+}
+
+/// What one client may use. A listener sets it; an authenticator may tighten it for one client.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Largest packet the broker accepts, in bytes: bounds the memory one connection can pin.
+    pub max_packet_size: u32,
+    /// QoS 2 publications of the client that may be unreleased: bounds the set of received packet ids.
+    pub receive_maximum: u16,
+    /// Topic aliases a client may set: each keeps one topic name for the life of the connection.
+    pub topic_alias_maximum: u16,
+    /// QoS 1 and 2 messages sent to the client and not yet acknowledged, whatever Receive Maximum it sent.
+    pub max_inflight: u16,
+    /// Longest session expiry, in seconds: a stored session costs memory.
+    pub session_expiry_max: u32,
+    /// Messages that wait for the client.
+    pub queue: Queue,
+    /// Filters a session may hold.
+    pub max_subscriptions: u32,
+    /// Levels of a topic or filter: bounds the depth of the topic tree.
+    pub max_topic_levels: u16,
+    /// Bytes of a topic or filter.
+    pub max_topic_length: u16,
+    /// Seconds; a client that asks for more, or for none, gets this (MQTT 5) or is not let in (3.x); 0 = no
+    /// bound.
+    pub keep_alive_max: u16,
+    /// PUBLISH packets per second, averaged over one second; none = unlimited. Beyond: 0x96.
+    pub publish_rate: Option<u32>,
+    /// Longest life of a message the client publishes or leaves as its will, in seconds: what asks for longer, or for
+    /// ever, gets this; 0 = no bound.
+    pub message_expiry_max: u32,
+    /// Sessions, connected and stored, that one authentication name may have; 0 = no bound. Clients without a name
+    /// are not counted. Beyond: 0x97.
+    pub max_sessions_per_name: u32,
+    /// User properties of one CONNECT, will, PUBLISH or SUBSCRIBE: each is handed to plugins and, with a message, sent
+    /// to every subscriber. Beyond: 0x97.
+    pub max_user_properties: u16,
+    /// Filters of one SUBSCRIBE: each is a question to every authorizer, while other clients of the worker wait. Beyond:
+    /// 0x97 for those that are too many.
+    pub max_filters_per_subscribe: u32,
+    /// How often one client identifier may connect.
+    pub flapping: Flapping,
+    /// What is offered at all.
+    pub features: Features,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_packet_size: 1 << 20,
+            receive_maximum: 1024,
+            topic_alias_maximum: 32,
+            max_inflight: 1024,
+            session_expiry_max: 24 * 60 * 60,
+            queue: Queue::default(),
+            max_subscriptions: 1000,
+            max_topic_levels: 128,
+            max_topic_length: u16::MAX,
+            keep_alive_max: 0,
+            publish_rate: None,
+            message_expiry_max: 0,
+            max_sessions_per_name: 0,
+            max_user_properties: 100,
+            max_filters_per_subscribe: 1000,
+            flapping: Flapping::default(),
+            features: Features::default(),
+        }
+    }
+}
+
+impl Limits {
+    /// The life of a message that asks for this one, in seconds; none = for ever.
+    pub fn expiry(&self, asked: Option<u32>) -> Option<u32> {
+        match (self.message_expiry_max, asked) {
+            (0, asked) => asked,
+            (max, asked) => Some(asked.map_or(max, |asked| asked.min(max))),
+        }
+    }
+}
+
+/// What the whole broker may hold.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct BrokerLimits {
+    /// Sessions, connected and stored.
+    pub max_sessions: usize,
+    /// Retained messages.
+    pub max_retained_messages: usize,
+    /// Bytes of topic, properties and payload of retained messages.
+    pub max_retained_bytes: usize,
+}
+
+impl Default for BrokerLimits {
+    fn default() -> Self {
+        Self {
+            max_sessions: 1_000_000,
+            max_retained_messages: 100_000,
+            max_retained_bytes: 256 << 20,
+        }
+    }
+}
+
+/// Topics a worker remembers with their subscribers. Beyond it the memo starts over: a rebuild costs one walk
+/// of the trie per topic, so the bound only has to be larger than the set of topics in steady use.
+pub const MEMO_TOPICS: usize = 16_384;
+
+/// Subscribers that all topics a worker remembers may name: a few thousand clients at `#` would else be remembered
+/// once for every topic. 64 bytes each.
+pub const MEMO_SUBSCRIBERS: usize = 262_144;
+
+/// Client identifiers whose connects are counted, where they are. Beyond it new ones are let in uncounted, and bans
+/// stand: a flood of identifiers must neither cost memory nor set anybody free.
+pub const JAIL_CLIENTS: usize = 65_536;
+
+/// Publishers whose place in a share group a worker remembers, each once per group. Beyond it the memory starts over,
+/// and their places are found by a hash again: mostly the same ones.
+pub const SHARE_HOMES: usize = 16_384;
+
+/// Deliveries a connection takes from its mailbox in one turn, so that no connection holds up its worker.
+pub const TURN_DELIVERIES: usize = 512;
+
+/// Bytes of messages a connection takes from its mailbox in one turn; one message may go beyond.
+pub const TURN_BYTES: usize = 256 << 10;
+
+/// Topic aliases the broker assigns toward one client, however many that client allows: each keeps a topic name, and
+/// few topics make most of a client's traffic.
+pub const ASSIGNED_ALIASES: u16 = 64;

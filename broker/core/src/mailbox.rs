@@ -1,0 +1,387 @@
+//! The only way a message reaches anyone: bounded, ordered, without a runtime.
+//!
+//! Publishers push and never wait. The owner pulls at its own pace and leaves a [`Waker`] when there is nothing
+//! to pull. Must not know sessions, connections or subscriptions.
+
+mod delivery;
+mod waiting;
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::{Mutex, MutexGuard};
+use wasmqtt_codec::{QoS, ReasonCode};
+
+use crate::limits::{Overflow, Queue, TURN_BYTES};
+use waiting::Waiting;
+
+pub use delivery::{Delivery, Through};
+
+/// What the owner of a mailbox has to know besides messages.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Notice {
+    /// Another connection took the session [MQTT-3.1.4-3].
+    TakenOver,
+    /// Close with this code; the session follows its expiry.
+    Disconnect(ReasonCode),
+    /// Close with this code and end the session.
+    EndSession(ReasonCode),
+}
+
+/// What became of a push.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Pushed {
+    /// It waits for the owner.
+    Queued,
+    /// It waits, and older ones gave way.
+    Displaced(u32),
+    /// It was dropped.
+    Dropped,
+    /// It was dropped, and the session has to be ended by whoever pushed: there is no owner to do it.
+    EndSession,
+}
+
+/// Whom an offer is for.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Whom {
+    /// An owner that is there, on this worker.
+    Lane(u32),
+    /// An owner that is there.
+    Connected,
+    /// An owner, there or away.
+    Anyone,
+}
+
+/// A bounded queue of deliveries with one owner.
+#[derive(Debug)]
+pub struct Mailbox {
+    client_id: Arc<str>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    queue: Waiting,
+    /// Of what was published; retained messages have a bound of their own.
+    bytes: u64,
+    bound: Queue,
+    /// Number of the connection that pulls; 0 = nobody.
+    owner: u64,
+    /// The highest number that ever pulled: numbers rise with every connection.
+    latest: u64,
+    /// Number of the worker that the owner lives on.
+    lane: u32,
+    closed: bool,
+    notice: Option<Notice>,
+    /// The owner's subscriptions are to be judged again.
+    rejudge: bool,
+    waker: Option<Waker>,
+}
+
+impl Mailbox {
+    /// An empty mailbox that nobody owns yet, for the session of `client_id`.
+    pub fn new(client_id: Arc<str>, bound: Queue) -> Self {
+        let inner = Inner {
+            queue: Waiting::default(),
+            bytes: 0,
+            bound,
+            owner: 0,
+            latest: 0,
+            lane: 0,
+            closed: false,
+            notice: None,
+            rejudge: false,
+            waker: None,
+        };
+        Self { client_id, inner: Mutex::new(inner) }
+    }
+
+    /// Whose session it belongs to.
+    pub fn client_id(&self) -> &Arc<str> {
+        &self.client_id
+    }
+
+    /// A connection on this worker takes the mailbox over, with its own bound. The owner before it is woken, and finds out. One
+    /// that comes too late, because another took the session from it meanwhile, finds out itself.
+    pub fn attach(&self, owner: u64, bound: Queue, lane: u32) {
+        let mut inner = self.inner.lock();
+        if owner < inner.latest {
+            return;
+        }
+        inner.latest = owner;
+        inner.bound = bound;
+        inner.owner = owner;
+        inner.lane = lane;
+        inner.notice = None;
+        inner.rejudge = false;
+        wake(inner);
+    }
+
+    /// The owner leaves; QoS 0 messages no longer wait here, unless the bound says that they do. Nothing happens when
+    /// another one has taken it over.
+    pub fn detach(&self, owner: u64) {
+        let mut inner = self.inner.lock();
+        if inner.owner != owner {
+            return;
+        }
+        inner.owner = 0;
+        inner.notice = None;
+        inner.waker = None;
+        if !inner.bound.qos0 {
+            inner.queue.retain(|delivery| delivery.qos != QoS::AtMostOnce);
+            inner.bytes = inner.queue.live_bytes();
+        }
+    }
+
+    /// The session is over: drops what waits and takes nothing more. An owner is woken, and finds out. What came
+    /// through a share group is handed out, in order: another member may have it.
+    pub fn close(&self) -> Vec<Delivery> {
+        let mut inner = self.inner.lock();
+        inner.closed = true;
+        let mut queue = std::mem::take(&mut inner.queue);
+        inner.bytes = 0;
+        wake(inner);
+        queue.take(|delivery| delivery.share().is_some())
+    }
+
+    /// Hands out what waits and came through this shared subscription, in order.
+    pub fn take_share(&self, filter: &str) -> Vec<Delivery> {
+        let mut inner = self.inner.lock();
+        let came = |delivery: &Delivery| delivery.share().is_some_and(|share| **share == *filter);
+        let taken = inner.queue.take(came);
+        inner.bytes = inner.queue.live_bytes();
+        taken
+    }
+
+    /// Tells the owner something, ahead of all messages. The first notice stands.
+    pub fn notify(&self, notice: Notice) {
+        let mut inner = self.inner.lock();
+        if inner.owner == 0 {
+            return;
+        }
+        inner.notice.get_or_insert(notice);
+        wake(inner);
+    }
+
+    /// Asks the owner to have its subscriptions judged again. Without an owner nothing is asked: whoever attaches next
+    /// is judged then.
+    pub fn ask_rejudge(&self) {
+        let mut inner = self.inner.lock();
+        if inner.owner != 0 {
+            inner.rejudge = true;
+            wake(inner);
+        }
+    }
+
+    /// Whether that was asked of this owner, once.
+    pub fn take_rejudge(&self, owner: u64) -> bool {
+        let mut inner = self.inner.lock();
+        inner.owner == owner && std::mem::take(&mut inner.rejudge)
+    }
+
+    /// Drops what waits and `keep` does not want.
+    pub fn retain(&self, keep: impl Fn(&Delivery) -> bool) {
+        let mut inner = self.inner.lock();
+        inner.queue.retain(keep);
+        inner.bytes = inner.queue.live_bytes();
+    }
+
+    /// Leaves a delivery for the owner. Never waits.
+    pub fn push(&self, delivery: Delivery) -> Pushed {
+        let mut inner = self.inner.lock();
+        let pushed = inner.push(delivery);
+        wake(inner);
+        pushed
+    }
+
+    /// Leaves a retained message for the owner: a reference to what the store holds anyway, so it is bounded by
+    /// `most` such references and not by the queue's own bound. False when it was dropped.
+    pub fn push_retained(&self, delivery: Delivery, most: usize) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.closed || inner.queue.stored.len() >= most {
+            return false;
+        }
+        inner.queue.push_back(Delivery { stored: true, ..delivery });
+        wake(inner);
+        true
+    }
+
+    /// Leaves a delivery if nothing has to give way for it and `whom` is met; else it comes back.
+    pub fn offer(&self, delivery: Delivery, whom: Whom) -> Option<Delivery> {
+        let mut inner = self.inner.lock();
+        let is_met = match whom {
+            Whom::Lane(lane) => inner.owner != 0 && inner.lane == lane,
+            Whom::Connected => inner.owner != 0,
+            Whom::Anyone => true,
+        };
+        let size = delivery.message.size() as u64;
+        if inner.closed || !is_met || !inner.keeps(&delivery) || !inner.has_room(size) {
+            return Some(delivery);
+        }
+        inner.bytes += size;
+        inner.queue.push_back(delivery);
+        wake(inner);
+        None
+    }
+
+    /// Whether it outlives its connection or has one.
+    pub fn is_open(&self) -> bool {
+        !self.inner.lock().closed
+    }
+
+    /// Takes up to `most` deliveries, of them at most `window` with QoS 1 or 2; stops at the first that the
+    /// window has no place for, so that order is kept, and once they come to [`TURN_BYTES`].
+    pub fn pull(&self, owner: u64, most: usize, window: usize, into: &mut Vec<Delivery>) {
+        let mut inner = self.inner.lock();
+        if inner.owner != owner {
+            return;
+        }
+        let (mut window, mut bytes) = (window, 0);
+        for _ in 0..most {
+            if bytes >= TURN_BYTES {
+                break;
+            }
+            match inner.queue.front() {
+                Some(next) if next.qos == QoS::AtMostOnce => {}
+                Some(_) if window > 0 => window -= 1,
+                _ => break,
+            }
+            let Some(delivery) = inner.pop() else { break };
+            bytes += delivery.message.size();
+            into.push(delivery);
+        }
+        inner.queue.shrink();
+    }
+
+    /// Takes back what its puller could not send any more, because the mailbox was taken over meanwhile. Once the
+    /// session is over, what came through a share group is handed out, as by [`Mailbox::close`].
+    pub fn give_back(&self, deliveries: &mut Vec<Delivery>) -> Vec<Delivery> {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return deliveries.drain(..).filter(|back| back.share().is_some()).collect();
+        }
+        for delivery in deliveries.drain(..).rev() {
+            if inner.keeps(&delivery) {
+                inner.queue.push_front(delivery);
+            }
+        }
+        inner.bytes = inner.queue.live_bytes();
+        wake(inner);
+        Vec::new()
+    }
+
+    /// Ready when there is a notice, or a delivery that a window of this size has a place for; else the owner
+    /// is woken at the next push.
+    pub fn poll_ready(&self, owner: u64, window: usize, cx: &mut Context<'_>) -> Poll<()> {
+        let mut inner = self.inner.lock();
+        let deliverable =
+            inner.queue.front().is_some_and(|next| window > 0 || next.qos == QoS::AtMostOnce);
+        if deliverable { Poll::Ready(()) } else { inner.poll_notice(owner, cx) }
+    }
+
+    /// Ready when there is a notice; else the owner is woken at the next one, or at the next push. For an owner
+    /// that can take no delivery now.
+    pub fn poll_notice(&self, owner: u64, cx: &mut Context<'_>) -> Poll<()> {
+        self.inner.lock().poll_notice(owner, cx)
+    }
+
+    /// Takes the notice, if there is one. Somebody who is not the owner any more is told so.
+    pub fn take_notice(&self, owner: u64) -> Option<Notice> {
+        let mut inner = self.inner.lock();
+        if inner.owner != owner || inner.closed {
+            return Some(Notice::TakenOver);
+        }
+        inner.notice.take()
+    }
+
+    /// Deliveries that wait.
+    pub fn len(&self) -> usize {
+        self.inner.lock().queue.len()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Wakes the sleeping owner after letting go of the lock.
+fn wake(mut inner: MutexGuard<'_, Inner>) {
+    let waker = inner.waker.take();
+    drop(inner);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+impl Inner {
+    fn poll_notice(&mut self, owner: u64, cx: &mut Context<'_>) -> Poll<()> {
+        if self.notice.is_some() || self.rejudge || self.owner != owner || self.closed {
+            return Poll::Ready(());
+        }
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    fn push(&mut self, delivery: Delivery) -> Pushed {
+        if self.closed || !self.keeps(&delivery) {
+            return Pushed::Dropped;
+        }
+        let size = delivery.message.size() as u64;
+        let mut displaced = 0;
+        while !self.has_room(size) {
+            match self.bound.overflow {
+                Overflow::DropNewest => return Pushed::Dropped,
+                Overflow::DropOldest => {
+                    let Some((_, gone)) = self.queue.live.pop_front() else {
+                        return Pushed::Dropped;
+                    };
+                    self.uncount(&gone);
+                    displaced += 1;
+                }
+                Overflow::EndSession if self.owner != 0 => {
+                    self.notice.get_or_insert(Notice::EndSession(ReasonCode::QuotaExceeded));
+                    return Pushed::Dropped;
+                }
+                Overflow::EndSession => return Pushed::EndSession,
+                Overflow::Disconnect => {
+                    if self.owner != 0 {
+                        self.notice.get_or_insert(Notice::Disconnect(ReasonCode::QuotaExceeded));
+                    }
+                    return Pushed::Dropped;
+                }
+            }
+        }
+        self.bytes += size;
+        self.queue.push_back(delivery);
+        if displaced == 0 { Pushed::Queued } else { Pushed::Displaced(displaced) }
+    }
+
+    /// Whether a message of this QoS may wait here while nobody is there to take it.
+    fn keeps(&self, delivery: &Delivery) -> bool {
+        self.owner != 0 || self.bound.qos0 || delivery.qos != QoS::AtMostOnce
+    }
+
+    /// A message larger than the byte bound still passes an empty queue; else it could never be delivered.
+    fn has_room(&self, size: u64) -> bool {
+        self.queue.live.len() < self.bound.messages as usize
+            && (self.queue.live.is_empty() || self.bytes + size <= self.bound.bytes)
+    }
+
+    fn pop(&mut self) -> Option<Delivery> {
+        let delivery = self.queue.pop_front()?;
+        self.uncount(&delivery);
+        Some(delivery)
+    }
+
+    fn uncount(&mut self, delivery: &Delivery) {
+        if !delivery.stored {
+            self.bytes = self.bytes.saturating_sub(delivery.message.size() as u64);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

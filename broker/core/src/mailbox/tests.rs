@@ -1,0 +1,182 @@
+//! What a mailbox does at its bound, and for whom.
+
+use super::*;
+use crate::message::{Message, Origin, Parts};
+
+fn delivery(payload: &str, qos: QoS) -> Delivery {
+    let parts = Parts {
+        topic: "t",
+        properties: Default::default(),
+        payload: payload.as_bytes(),
+        qos,
+        retain: false,
+        origin: Origin::Client,
+        expires_at: None,
+    };
+    let message = Arc::new(Message::new(parts, None));
+    Delivery { message, through: None, qos, retain: false, stored: false }
+}
+
+fn mailbox(messages: u32, overflow: Overflow) -> Mailbox {
+    let bound = Queue { messages, bytes: 1000, overflow, qos0: false };
+    let mailbox = Mailbox::new("c".into(), bound);
+    mailbox.attach(1, bound, 0);
+    mailbox
+}
+
+fn pull(mailbox: &Mailbox, window: usize) -> Vec<String> {
+    let mut pulled = Vec::new();
+    let owner = mailbox.inner.lock().owner;
+    mailbox.pull(owner, 100, window, &mut pulled);
+    pulled.iter().map(|d| String::from_utf8_lossy(d.message.payload()).into_owned()).collect()
+}
+
+#[test]
+fn what_was_pushed_comes_out_in_order() {
+    let mailbox = mailbox(10, Overflow::DropNewest);
+    for payload in ["1", "2", "3"] {
+        assert_eq!(mailbox.push(delivery(payload, QoS::AtMostOnce)), Pushed::Queued);
+    }
+    assert_eq!(pull(&mailbox, 0), ["1", "2", "3"]);
+    assert!(mailbox.is_empty());
+}
+
+#[test]
+fn at_the_bound_the_newest_is_dropped_when_the_policy_says_so() {
+    let mailbox = mailbox(2, Overflow::DropNewest);
+    mailbox.push(delivery("1", QoS::AtLeastOnce));
+    mailbox.push(delivery("2", QoS::AtLeastOnce));
+    assert_eq!(mailbox.push(delivery("3", QoS::AtLeastOnce)), Pushed::Dropped);
+    assert_eq!(pull(&mailbox, 9), ["1", "2"]);
+}
+
+#[test]
+fn at_the_bound_the_oldest_gives_way_when_the_policy_says_so() {
+    let mailbox = mailbox(2, Overflow::DropOldest);
+    mailbox.push(delivery("1", QoS::AtLeastOnce));
+    mailbox.push(delivery("2", QoS::AtLeastOnce));
+    assert_eq!(mailbox.push(delivery("3", QoS::AtLeastOnce)), Pushed::Displaced(1));
+    assert_eq!(pull(&mailbox, 9), ["2", "3"]);
+}
+
+#[test]
+fn bytes_are_bounded_too_but_one_large_message_passes_an_empty_queue() {
+    let mailbox = mailbox(100, Overflow::DropNewest);
+    let large = "x".repeat(5000);
+    assert_eq!(mailbox.push(delivery(&large, QoS::AtLeastOnce)), Pushed::Queued);
+    assert_eq!(mailbox.push(delivery("small", QoS::AtLeastOnce)), Pushed::Dropped);
+    assert_eq!(pull(&mailbox, 9).len(), 1);
+    assert_eq!(mailbox.push(delivery("small", QoS::AtLeastOnce)), Pushed::Queued);
+}
+
+#[test]
+fn overflow_can_disconnect_or_end_the_session() {
+    let connected = mailbox(1, Overflow::Disconnect);
+    connected.push(delivery("1", QoS::AtLeastOnce));
+    assert_eq!(connected.push(delivery("2", QoS::AtLeastOnce)), Pushed::Dropped);
+    assert_eq!(connected.take_notice(1), Some(Notice::Disconnect(ReasonCode::QuotaExceeded)));
+
+    let ending = mailbox(1, Overflow::EndSession);
+    ending.push(delivery("1", QoS::AtLeastOnce));
+    assert_eq!(ending.push(delivery("2", QoS::AtLeastOnce)), Pushed::Dropped);
+    assert_eq!(ending.take_notice(1), Some(Notice::EndSession(ReasonCode::QuotaExceeded)));
+    ending.detach(1);
+    assert_eq!(ending.push(delivery("3", QoS::AtLeastOnce)), Pushed::EndSession);
+}
+
+#[test]
+fn a_closed_window_holds_back_acknowledged_messages_and_all_behind_them() {
+    let mailbox = mailbox(10, Overflow::DropNewest);
+    mailbox.push(delivery("0", QoS::AtMostOnce));
+    mailbox.push(delivery("1", QoS::AtLeastOnce));
+    mailbox.push(delivery("2", QoS::AtMostOnce));
+    assert_eq!(pull(&mailbox, 0), ["0"]);
+    assert_eq!(pull(&mailbox, 1), ["1", "2"]);
+}
+
+#[test]
+fn a_detached_mailbox_keeps_only_acknowledged_messages() {
+    let mailbox = mailbox(10, Overflow::DropNewest);
+    mailbox.push(delivery("0", QoS::AtMostOnce));
+    mailbox.push(delivery("1", QoS::AtLeastOnce));
+    mailbox.detach(1);
+    assert_eq!(mailbox.push(delivery("2", QoS::AtMostOnce)), Pushed::Dropped);
+    assert_eq!(mailbox.push(delivery("3", QoS::AtLeastOnce)), Pushed::Queued);
+    assert_eq!(pull(&mailbox, 9), ["1", "3"]);
+}
+
+#[test]
+fn where_qos_0_waits_it_counts_and_is_given_back_like_the_rest() {
+    let bound = Queue { messages: 2, bytes: 1000, overflow: Overflow::DropOldest, qos0: true };
+    let mailbox = Mailbox::new("c".into(), bound);
+    mailbox.attach(1, bound, 0);
+    mailbox.push(delivery("1", QoS::AtMostOnce));
+    mailbox.push(delivery("2", QoS::AtMostOnce));
+    mailbox.detach(1);
+    assert_eq!(mailbox.push(delivery("3", QoS::AtMostOnce)), Pushed::Displaced(1));
+    mailbox.attach(2, bound, 0);
+    let mut taken = Vec::new();
+    mailbox.pull(2, 9, 9, &mut taken);
+    mailbox.attach(3, bound, 0);
+    mailbox.give_back(&mut taken);
+    assert_eq!(pull(&mailbox, 0), ["2", "3"]);
+}
+
+#[test]
+fn retained_messages_have_a_bound_of_their_own() {
+    let mailbox = mailbox(1, Overflow::DropNewest);
+    for _ in 0..3 {
+        assert!(mailbox.push_retained(delivery("r", QoS::AtLeastOnce), 3));
+    }
+    assert!(!mailbox.push_retained(delivery("r", QoS::AtLeastOnce), 3));
+    assert_eq!(mailbox.push(delivery("1", QoS::AtLeastOnce)), Pushed::Queued);
+    assert_eq!(pull(&mailbox, 9), ["r", "r", "r", "1"]);
+}
+
+#[test]
+fn who_lost_the_mailbox_gets_nothing_more_and_gives_back_what_it_took() {
+    let mailbox = mailbox(10, Overflow::DropNewest);
+    mailbox.push(delivery("1", QoS::AtLeastOnce));
+    mailbox.push(delivery("2", QoS::AtLeastOnce));
+    let mut taken = Vec::new();
+    mailbox.pull(1, 1, 9, &mut taken);
+    mailbox.attach(2, Queue::default(), 0);
+    assert_eq!(mailbox.take_notice(1), Some(Notice::TakenOver));
+    assert_eq!(mailbox.take_notice(2), None);
+    mailbox.give_back(&mut taken);
+    mailbox.pull(1, 9, 9, &mut taken);
+    assert!(taken.is_empty());
+    mailbox.detach(1);
+    assert_eq!(pull(&mailbox, 9), ["1", "2"]);
+}
+
+#[test]
+fn who_attaches_too_late_does_not_take_the_mailbox_from_its_successor() {
+    let mailbox = mailbox(10, Overflow::DropNewest);
+    mailbox.attach(3, Queue::default(), 0);
+    mailbox.attach(2, Queue::default(), 0);
+    assert_eq!(mailbox.take_notice(2), Some(Notice::TakenOver));
+    assert_eq!(mailbox.take_notice(3), None);
+    mailbox.detach(3);
+    mailbox.attach(2, Queue::default(), 0);
+    assert!(mailbox.offer(delivery("1", QoS::AtLeastOnce), Whom::Connected).is_some());
+}
+
+#[test]
+fn a_sleeping_owner_is_woken_once_for_many_messages() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    struct Count(AtomicUsize);
+    impl std::task::Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    let waker = Waker::from(Arc::clone(&count));
+    let mailbox = mailbox(10, Overflow::DropNewest);
+    assert!(mailbox.poll_ready(1, 1, &mut Context::from_waker(&waker)).is_pending());
+    mailbox.push(delivery("1", QoS::AtMostOnce));
+    mailbox.push(delivery("2", QoS::AtMostOnce));
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    assert!(mailbox.poll_ready(1, 1, &mut Context::from_waker(&waker)).is_ready());
+}

@@ -1,0 +1,336 @@
+//! Who should get a message: subscriptions, share groups, retained messages.
+//!
+//! Knows messages and mailboxes; must not know sessions, connections or who judges. Only this room pushes
+//! publications into mailboxes, and it takes a [`Permit`] for each.
+
+mod levels;
+mod memo;
+mod retained;
+mod share;
+mod trie;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use foldhash::fast::RandomState;
+use parking_lot::RwLock;
+use wasmqtt_codec::{Filter, QoS};
+
+use crate::judge::Permit;
+use crate::limits::BrokerLimits;
+use crate::mailbox::{Delivery, Mailbox, Pushed, Through};
+use crate::message::Message;
+use crate::subscription::{SharedStrategy, SubscriptionOptions};
+use crate::time::Moment;
+use memo::Versions;
+use retained::Retained;
+use share::{Group, Share};
+use trie::{Subscriber, Trie};
+
+pub(crate) use memo::Memo;
+pub(crate) use share::Homes;
+
+/// Everybody who gets messages of one topic.
+#[derive(Debug, Default)]
+pub(crate) struct Route {
+    targets: Vec<Target>,
+    shares: Vec<Share>,
+}
+
+impl Route {
+    /// Sessions named in it, however often.
+    fn len(&self) -> usize {
+        self.targets.len() + self.shares.iter().map(Share::len).sum::<usize>()
+    }
+}
+
+/// One session's subscriptions to one topic: a message goes to it once [MQTT-3.3.4-2].
+#[derive(Debug)]
+struct Target {
+    key: u64,
+    mailbox: Arc<Mailbox>,
+    granted: Granted,
+    /// What is left for the client's own messages, when No Local takes some or all away.
+    own: Option<Option<Granted>>,
+}
+
+/// What overlapping subscriptions come to: the highest QoS and every identifier.
+#[derive(Clone, Debug)]
+struct Granted {
+    qos: QoS,
+    retain_as_published: bool,
+    through: Option<Arc<Through>>,
+}
+
+/// What became of a publication.
+#[derive(Debug, Default)]
+pub(crate) struct Routed {
+    /// Mailboxes that took it.
+    pub(crate) taken: usize,
+    /// Mailboxes that had to drop this or older messages.
+    pub(crate) dropped: usize,
+    /// Clients whose session is to be ended: its policy says so, and nobody is there to do it.
+    pub(crate) ended: Vec<Arc<str>>,
+    /// Neither kept nor handed to anybody: the store is full.
+    pub(crate) store_full: bool,
+}
+
+/// All subscriptions and retained messages.
+#[derive(Debug)]
+pub(crate) struct Router {
+    trie: RwLock<Trie>,
+    versions: Versions,
+    retained: RwLock<Retained>,
+    max_retained: AtomicUsize,
+}
+
+impl Router {
+    pub(crate) fn new(limits: &BrokerLimits) -> Self {
+        Self {
+            trie: RwLock::default(),
+            versions: Versions::default(),
+            retained: RwLock::new(Retained::new(
+                limits.max_retained_messages,
+                limits.max_retained_bytes,
+            )),
+            max_retained: AtomicUsize::new(limits.max_retained_messages),
+        }
+    }
+
+    /// Makes share groups choose like this; before there is any. `seed` is where their numbers begin.
+    pub(crate) fn set_strategy(&mut self, strategy: SharedStrategy, seed: u64) {
+        *self.trie.get_mut() = Trie::new(strategy, seed);
+    }
+
+    /// Adds or replaces a subscription. Messages published from now on reach it.
+    pub(crate) fn subscribe(
+        &self,
+        filter: Filter<'_>,
+        key: u64,
+        mailbox: &Arc<Mailbox>,
+        options: SubscriptionOptions,
+    ) {
+        let subscriber = Subscriber { key, mailbox: Arc::clone(mailbox), options };
+        self.trie.write().insert(filter.pattern(), filter.share(), subscriber);
+        self.versions.bump(filter.pattern());
+    }
+
+    /// Takes a subscription away. False when there was none.
+    pub(crate) fn unsubscribe(&self, filter: Filter<'_>, key: u64) -> bool {
+        let removed = self.trie.write().remove(filter.pattern(), filter.share(), key);
+        self.versions.bump(filter.pattern());
+        removed
+    }
+
+    /// Hands a judged message to everybody who wants it, and keeps it when it is retained.
+    pub(crate) fn route(
+        &self,
+        memo: &mut Memo,
+        homes: &mut Homes,
+        _permit: Permit,
+        message: Message,
+    ) -> Routed {
+        let mut routed = Routed::default();
+        let message = Arc::new(message);
+        if message.retain() && self.retained.write().set(&message).is_err() {
+            // Nobody gets what its publisher is told was refused: it may come again.
+            return Routed { store_full: true, ..routed };
+        }
+        let route = memo.route(message.topic(), &self.versions, || self.find(message.topic()));
+        let publisher = message.publisher().map(|client| client.key);
+        for target in &route.targets {
+            let granted = match &target.own {
+                Some(own) if publisher == Some(target.key) => own.as_ref(),
+                _ => Some(&target.granted),
+            };
+            let Some(granted) = granted else { continue };
+            let pushed = target.mailbox.push(delivery(&message, granted));
+            routed.count(pushed, &target.mailbox);
+        }
+        for share in &route.shares {
+            share.hand(&message, homes, &mut routed);
+        }
+        routed
+    }
+
+    /// Whether the group of this shared subscription has members.
+    pub(crate) fn is_shared(&self, filter: Filter<'_>) -> bool {
+        let Some(name) = filter.share() else { return false };
+        self.trie.read().group(filter.pattern(), name).is_some()
+    }
+
+    /// Hands what one member of a share group left behind to another, in order; it was judged when it was routed. What
+    /// nobody has room for comes back.
+    pub(crate) fn redispatch(&self, left: Vec<Delivery>) -> Vec<Delivery> {
+        let mut groups: HashMap<Arc<str>, Option<Share>, RandomState> = HashMap::default();
+        let hand_on = |delivery: Delivery| {
+            let Some(filter) = delivery.share().cloned() else { return Some(delivery) };
+            let group = groups.entry(filter).or_insert_with_key(|filter| self.group(filter));
+            match group {
+                Some(share) => share.pass_on(delivery),
+                None => Some(delivery),
+            }
+        };
+        left.into_iter().filter_map(hand_on).collect()
+    }
+
+    fn group(&self, filter: &str) -> Option<Share> {
+        let filter = Filter::parse(filter).ok()?;
+        self.trie.read().group(filter.pattern(), filter.share()?).map(Group::snapshot)
+    }
+
+    /// Hands the retained messages that match a new subscription to its mailbox. Returns how many did not fit.
+    pub(crate) fn replay(
+        &self,
+        now: Moment,
+        filter: Filter<'_>,
+        mailbox: &Mailbox,
+        options: SubscriptionOptions,
+    ) -> usize {
+        let mut found = self.retained.read().matches(filter.pattern(), now);
+        // The store knows no order of its own; the same broker must say the same twice.
+        found.sort_unstable_by(|a, b| a.topic().cmp(b.topic()));
+        let through = Through::plain(options.identifier);
+        let bound = self.max_retained.load(Ordering::Relaxed);
+        let mut lost = 0;
+        for message in found {
+            let publisher = message.publisher().map(|client| &*client.id);
+            if options.no_local && publisher == Some(&**mailbox.client_id()) {
+                continue;
+            }
+            let delivery = Delivery {
+                qos: message.qos().min(options.qos),
+                retain: true,
+                stored: true,
+                through: through.clone(),
+                message,
+            };
+            lost += usize::from(!mailbox.push_retained(delivery, bound));
+        }
+        lost
+    }
+
+    /// Changes the bounds. What is beyond them stays until it is replaced, removed or expired.
+    pub(crate) fn set_limits(&self, limits: &BrokerLimits) {
+        self.max_retained.store(limits.max_retained_messages, Ordering::Relaxed);
+        let (messages, bytes) = (limits.max_retained_messages, limits.max_retained_bytes);
+        self.retained.write().set_bounds(messages, bytes);
+    }
+
+    /// Forgets retained messages whose time is over.
+    pub(crate) fn expire(&self, now: Moment) {
+        self.retained.write().expire(now);
+    }
+
+    /// Subscriptions, members of share groups included.
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.trie.read().subscriptions()
+    }
+
+    /// Retained messages in the store.
+    pub(crate) fn retained_len(&self) -> usize {
+        self.retained.read().len()
+    }
+
+    /// Nodes of the trie besides its root: none when nobody has a subscription.
+    pub(crate) fn trie_len(&self) -> usize {
+        self.trie.read().len()
+    }
+
+    fn find(&self, topic: &str) -> Route {
+        let trie = self.trie.read();
+        let mut route = Route::default();
+        let mut shares = Vec::new();
+        let mut index: HashMap<u64, usize, RandomState> = HashMap::default();
+        trie.matches(
+            topic,
+            |subscriber| match index.get(&subscriber.key) {
+                None => {
+                    index.insert(subscriber.key, route.targets.len());
+                    route.targets.push(Target::of(subscriber));
+                }
+                Some(at) => {
+                    if let Some(target) = route.targets.get_mut(*at) {
+                        target.merge(&subscriber.options);
+                    }
+                }
+            },
+            |group| shares.push(group.snapshot()),
+        );
+        route.shares = shares;
+        route
+    }
+}
+
+impl Routed {
+    fn count(&mut self, pushed: Pushed, mailbox: &Mailbox) {
+        match pushed {
+            Pushed::Queued => self.taken += 1,
+            Pushed::Displaced(_) => {
+                self.taken += 1;
+                self.dropped += 1;
+            }
+            Pushed::Dropped => self.dropped += 1,
+            Pushed::EndSession => {
+                self.dropped += 1;
+                self.ended.push(Arc::clone(mailbox.client_id()));
+            }
+        }
+    }
+}
+
+impl Granted {
+    fn of(options: &SubscriptionOptions) -> Self {
+        Self {
+            qos: options.qos,
+            retain_as_published: options.retain_as_published,
+            through: Through::plain(options.identifier),
+        }
+    }
+
+    fn merge(&mut self, options: &SubscriptionOptions) {
+        self.qos = self.qos.max(options.qos);
+        self.retain_as_published |= options.retain_as_published;
+        if let Some(id) = options.identifier {
+            let others = self.through.iter().flat_map(|through| through.identifiers.iter());
+            self.through = Through::plain(others.copied().chain([id]));
+        }
+    }
+}
+
+impl Target {
+    fn of(subscriber: &Subscriber) -> Self {
+        Self {
+            key: subscriber.key,
+            mailbox: Arc::clone(&subscriber.mailbox),
+            granted: Granted::of(&subscriber.options),
+            own: subscriber.options.no_local.then_some(None),
+        }
+    }
+
+    fn merge(&mut self, options: &SubscriptionOptions) {
+        let own = match (self.own.take(), options.no_local) {
+            (None, false) => None,
+            (None, true) => Some(Some(self.granted.clone())),
+            (Some(own), true) => Some(own),
+            (Some(None), false) => Some(Some(Granted::of(options))),
+            (Some(Some(mut own)), false) => {
+                own.merge(options);
+                Some(Some(own))
+            }
+        };
+        self.own = own;
+        self.granted.merge(options);
+    }
+}
+
+fn delivery(message: &Arc<Message>, granted: &Granted) -> Delivery {
+    Delivery {
+        qos: message.qos().min(granted.qos),
+        retain: granted.retain_as_published && message.retain(),
+        stored: false,
+        through: granted.through.clone(),
+        message: Arc::clone(message),
+    }
+}

@@ -1,0 +1,27 @@
+//! The road of a message, from bytes in to bytes out, without a socket: what a client sees of the broker.
+
+// Clippy takes only the test functions themselves for tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod delivery;
+mod entrance;
+mod expiry;
+mod features;
+mod identity;
+mod judge;
+mod limits;
+mod queues;
+mod quotas;
+mod races;
+mod redispatch;
+mod refusals;
+mod rejudge;
+mod resume;
+mod retained;
+mod sessions;
+mod shared;
+mod strategies;
+mod subscriptions;
+mod wills;
+mod wire;
+mod workload;
