@@ -1,0 +1,322 @@
+//! The plugins of one listener in their order, and what their answers add up to: the first answer that
+//! is not `abstain` is final. The only place that applies failure policies and grants of topics. Must
+//! not know instances, generations or wasm.
+
+use std::sync::Arc;
+
+use wasmqtt_codec::{QoS, ReasonCode};
+use wasmqtt_core::client::Client;
+use wasmqtt_core::judge::{
+    Action, Connecting, Decision, Identity, Refusal, Request, Screened, Transformed,
+};
+use wasmqtt_core::message::{Changes, Message};
+use wasmqtt_core::time::Moment;
+
+use crate::convert::Verdict;
+use crate::error::CallError;
+use crate::guest::Guest;
+use crate::host::messages::Original;
+use crate::options::Fallback;
+use crate::plugin::Plugin;
+
+/// Most bytes of a topic, properties and payload together: what any packet can carry.
+const MESSAGE_MAX: usize = 268_435_455 - 16;
+
+/// Positions of plugins in their generation.
+pub(crate) type Places = Box<[usize]>;
+
+/// The chains of one listener.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pub(crate) anonymous: bool,
+    pub(crate) default: Fallback,
+    pub(crate) authenticate: Places,
+    pub(crate) authorize: Places,
+    /// Those of `authorize` that want to be asked at delivery.
+    pub(crate) receive: Places,
+    /// Transformers that want any publication.
+    pub(crate) publish: Places,
+    /// Transformers that want any delivery.
+    pub(crate) deliver: Places,
+}
+
+/// One worker's own instances, by the position of their plugin.
+pub(crate) struct Seat {
+    pub(crate) worker: usize,
+    pub(crate) guests: Box<[Option<Guest>]>,
+}
+
+/// A question on the data path: who answers, with which instances, and when.
+pub(crate) struct Session<'a> {
+    pub(crate) plugins: &'a [Plugin],
+    pub(crate) seat: &'a mut Seat,
+    pub(crate) now: Moment,
+}
+
+impl Chain {
+    /// Who is this? Blocks.
+    pub(crate) fn authenticate(
+        &self,
+        plugins: &[Plugin],
+        connecting: &Connecting,
+    ) -> Result<Identity, Refusal> {
+        for plugin in self.authenticate.iter().filter_map(|place| plugins.get(*place)) {
+            match plugin.authenticate(connecting) {
+                Ok(Some(Ok(identity))) => return Ok(identity),
+                Ok(Some(Err(refusal))) => {
+                    plugin.tally_shared(|tally| &tally.denied);
+                    return Err(refusal);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    plugin.complain("authenticate", &error);
+                    if !plugin.fails_open() {
+                        return Err(Refusal::new(ReasonCode::ServerUnavailable));
+                    }
+                }
+            }
+        }
+        // A name that nobody vouched for is not let in where somebody was there to vouch for names.
+        let named = connecting.username.is_some();
+        if self.anonymous && (!named || self.authenticate.is_empty()) {
+            return Ok(Identity::default());
+        }
+        Err(Refusal::new(match named || connecting.password.is_some() {
+            true => ReasonCode::BadUserNameOrPassword,
+            false => ReasonCode::NotAuthorized,
+        }))
+    }
+
+    /// May this client do this? Its own permissions have been looked at before.
+    pub(crate) fn authorize(
+        &self,
+        session: &mut Session<'_>,
+        client: &Arc<Client>,
+        request: &Request<'_>,
+    ) -> Decision {
+        let receives = request.action == Action::Receive;
+        let places = if receives { &self.receive } else { &self.authorize };
+        for place in places {
+            let Some((plugin, slot, worker)) = session.at(*place) else { continue };
+            if !plugin.registration.authorize.contain(request.action) {
+                continue;
+            }
+            match plugin.authorize(slot, worker, client, request) {
+                Ok(Some(decision)) => {
+                    if matches!(decision, Decision::Deny(_)) {
+                        plugin.tally(worker, |tally| &tally.denied);
+                    }
+                    return decision;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    plugin.complain("authorize", &error);
+                    if !plugin.fails_open() {
+                        return Decision::Deny(failed());
+                    }
+                }
+            }
+        }
+        match self.default {
+            _ if receives => Decision::Allow,
+            Fallback::Allow => Decision::Allow,
+            Fallback::Deny => Decision::Deny(Refusal::new(ReasonCode::NotAuthorized)),
+        }
+    }
+
+    /// What should this publication become?
+    pub(crate) fn transform(
+        &self,
+        session: &mut Session<'_>,
+        client: &Arc<Client>,
+        mut message: Message,
+    ) -> Transformed {
+        for place in &self.publish {
+            let now = session.now;
+            let Some((plugin, slot, worker)) = session.at(*place) else { continue };
+            if !plugin.registration.on_publish.want(&message) {
+                continue;
+            }
+            let (original, result) = plugin.on_publish(slot, worker, now, Original::Owned(message));
+            let Some(Original::Owned(original)) = original else {
+                return Transformed::Reject(failed());
+            };
+            message = original;
+            match result {
+                Ok((Verdict::Forward, changes)) if changes.is_empty() => {}
+                Ok((Verdict::Forward, changes)) => {
+                    let asking = |session: &mut Session<'_>, request: &Request<'_>| {
+                        self.permits(session, client, request)
+                    };
+                    match commit(session, *place, &message, &changes, Action::Publish, asking) {
+                        Ok(changed) => message = changed,
+                        Err(error) if error.is_breach() => {
+                            return Transformed::Reject(Refusal::new(ReasonCode::NotAuthorized));
+                        }
+                        Err(_) if session.fails_open(*place) => {}
+                        Err(_) => return Transformed::Reject(failed()),
+                    }
+                }
+                Ok((Verdict::Discard, _)) => {
+                    plugin.tally(worker, |tally| &tally.discarded);
+                    return Transformed::Discard;
+                }
+                Ok((Verdict::Reject(refusal), _)) => {
+                    plugin.tally(worker, |tally| &tally.denied);
+                    return Transformed::Reject(refusal);
+                }
+                Err(error) => {
+                    plugin.complain("on-publish", &error);
+                    if !plugin.fails_open() {
+                        return Transformed::Reject(failed());
+                    }
+                }
+            }
+        }
+        Transformed::Forward(message)
+    }
+
+    /// May this subscriber have this message, and what should its copy become?
+    pub(crate) fn screen(
+        &self,
+        session: &mut Session<'_>,
+        subscriber: &Arc<Client>,
+        message: &Arc<Message>,
+    ) -> Screened {
+        let request = Request {
+            action: Action::Receive,
+            topic: message.topic(),
+            share: None,
+            qos: message.qos(),
+            retain: message.retain(),
+        };
+        let mut replacement = match self.decide(session, subscriber, &request) {
+            Decision::Allow => None,
+            Decision::AllowUpTo(max) if message.qos() <= max => None,
+            Decision::AllowUpTo(max) => {
+                let lowered = Changes { qos: Some(max), ..Changes::default() };
+                Some(Arc::new(message.with(&lowered, session.now)))
+            }
+            Decision::Deny(_) => return Screened::Skip,
+        };
+        for place in &self.deliver {
+            let now = session.now;
+            let Some((plugin, slot, worker)) = session.at(*place) else { continue };
+            let current = replacement.as_ref().unwrap_or(message);
+            if !plugin.registration.on_deliver.want(current) {
+                continue;
+            }
+            let original = Original::Shared(Arc::clone(current));
+            match plugin.on_deliver(slot, worker, now, subscriber, original) {
+                Ok((Verdict::Forward, changes)) if changes.is_empty() => {}
+                Ok((Verdict::Forward, changes)) => {
+                    let asking = |session: &mut Session<'_>, request: &Request<'_>| {
+                        self.permits(session, subscriber, request)
+                    };
+                    match commit(session, *place, current, &changes, Action::Subscribe, asking) {
+                        Ok(changed) => replacement = Some(Arc::new(changed)),
+                        Err(error) if error.is_breach() => return Screened::Skip,
+                        Err(_) if session.fails_open(*place) => {}
+                        Err(_) => return Screened::Skip,
+                    }
+                }
+                Ok((Verdict::Discard | Verdict::Reject(_), _)) => {
+                    plugin.tally(worker, |tally| &tally.discarded);
+                    return Screened::Skip;
+                }
+                Err(error) => {
+                    plugin.complain("on-deliver", &error);
+                    if !plugin.fails_open() {
+                        return Screened::Skip;
+                    }
+                }
+            }
+        }
+        replacement.map_or(Screened::Deliver, Screened::Replace)
+    }
+
+    /// The client's own permissions first, then the chain.
+    fn decide(
+        &self,
+        session: &mut Session<'_>,
+        client: &Arc<Client>,
+        request: &Request<'_>,
+    ) -> Decision {
+        match client.permissions.decide(request) {
+            Some(decision) => decision,
+            None => self.authorize(session, client, request),
+        }
+    }
+
+    fn permits(
+        &self,
+        session: &mut Session<'_>,
+        client: &Arc<Client>,
+        request: &Request<'_>,
+    ) -> bool {
+        match self.decide(session, client, request) {
+            Decision::Allow => true,
+            Decision::AllowUpTo(max) => request.qos <= max,
+            Decision::Deny(_) => false,
+        }
+    }
+}
+
+impl<'a> Session<'a> {
+    fn at(&mut self, place: usize) -> Option<(&'a Plugin, &mut Option<Guest>, usize)> {
+        let plugin = self.plugins.get(place)?;
+        Some((plugin, self.seat.guests.get_mut(place)?, self.seat.worker))
+    }
+
+    fn fails_open(&self, place: usize) -> bool {
+        self.plugins.get(place).is_some_and(Plugin::fails_open)
+    }
+}
+
+/// Applies what a transformer set, all of it or, with an error that was complained about, nothing.
+fn commit(
+    session: &mut Session<'_>,
+    place: usize,
+    message: &Message,
+    changes: &Changes,
+    asking: Action,
+    permits: impl Fn(&mut Session<'_>, &Request<'_>) -> bool,
+) -> Result<Message, CallError> {
+    let Some(plugin) = session.plugins.get(place) else { return Err(CallError::Suspended) };
+    let moved = changes.topic.as_deref().filter(|topic| *topic != message.topic());
+    let outside = moved.filter(|topic| !plugin.may_write(topic));
+    if plugin.spec.reauthorize && (outside.is_some() || is_louder(message, changes)) {
+        let topic = moved.unwrap_or(message.topic());
+        let qos = changes.qos.unwrap_or(message.qos());
+        let retain = changes.retain.unwrap_or(message.retain());
+        let request = Request { action: asking, topic, share: None, qos, retain };
+        if !permits(session, &request) {
+            let breach = CallError::Rights { topic: topic.into(), qos: qos as u8, retain };
+            return Err(complained(plugin, breach));
+        }
+    } else if let Some(topic) = outside {
+        return Err(complained(plugin, CallError::Grant { topic: topic.into() }));
+    }
+    let changed = message.with(changes, session.now);
+    if changed.size() > MESSAGE_MAX {
+        let why = "the message it made is larger than any packet".into();
+        return Err(complained(plugin, CallError::Invalid(why)));
+    }
+    Ok(changed)
+}
+
+/// Whether a client needs more rights for the changed message than for its own, the topic aside.
+fn is_louder(message: &Message, changes: &Changes) -> bool {
+    changes.qos.is_some_and(|qos: QoS| qos > message.qos())
+        || (changes.retain == Some(true) && !message.retain())
+}
+
+fn complained(plugin: &Plugin, error: CallError) -> CallError {
+    plugin.complain("forward", &error);
+    error
+}
+
+/// What a client is told when a plugin fails closed.
+fn failed() -> Refusal {
+    Refusal::new(ReasonCode::ImplementationSpecificError)
+}

@@ -1,0 +1,329 @@
+//! An immutable set of plugins and chains. Prepared and proved beside the running one, then put in its
+//! place as a whole; lives as long as anybody still asks it. Must not know the data path.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use wasmqtt_codec::Filter;
+use wasmqtt_core::client::ListenerId;
+use wasmtime::component::{Component, Linker};
+
+use crate::chain::{Chain, Places, Seat};
+use crate::engine::Machine;
+use crate::error::{LoadCause, LoadError};
+use crate::guest::Guest;
+use crate::host::Host;
+use crate::linker::{self, Blueprint};
+use crate::loader::{self, Digest};
+use crate::options::{ChainSpec, PluginSpec};
+use crate::plugin::{INIT_DEADLINE, Parts, Plugin};
+use crate::tally::Tallies;
+
+/// Plugins, their chains, and one set of fresh instances per worker.
+pub struct Generation {
+    pub(crate) number: u64,
+    pub(crate) plugins: Box<[Plugin]>,
+    /// By listener.
+    chains: Box<[Option<Chain>]>,
+    seats: Box<[Mutex<Option<Seat>>]>,
+}
+
+/// What became of one plugin so far. Counts go on across reloads of a plugin of the same name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PluginStatus {
+    /// As configured.
+    pub name: String,
+    /// SHA-256 of the component, in hexadecimal.
+    pub digest: String,
+    /// Questions put to it.
+    pub calls: u64,
+    /// Calls that ended in a trap, and restarts that failed.
+    pub traps: u64,
+    /// Calls that took too long.
+    pub deadline_misses: u64,
+    /// Calls that answered a failure or something invalid.
+    pub failures: u64,
+    /// Clients refused, requests denied, publications rejected.
+    pub denied: u64,
+    /// Publications discarded and deliveries skipped.
+    pub discarded: u64,
+    /// Whether it lost too many instances and is not asked for now.
+    pub suspended: bool,
+}
+
+impl std::fmt::Debug for Generation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Generation").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+impl Generation {
+    /// No plugin and no chain: every question is answered with no.
+    pub(crate) fn empty() -> Self {
+        Self { number: 0, plugins: [].into(), chains: [].into(), seats: [].into() }
+    }
+
+    /// How many were put in place before it, it included; 0 = not yet.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Every plugin, in the order of the configuration.
+    pub fn plugins(&self) -> impl Iterator<Item = PluginStatus> + '_ {
+        self.plugins.iter().map(|plugin| {
+            let tallies = &plugin.tallies;
+            PluginStatus {
+                name: plugin.spec.name.clone(),
+                digest: plugin.digest.hex(),
+                calls: tallies.sum(|tally| &tally.calls),
+                traps: tallies.sum(|tally| &tally.traps),
+                deadline_misses: tallies.sum(|tally| &tally.deadline_misses),
+                failures: tallies.sum(|tally| &tally.failures),
+                denied: tallies.sum(|tally| &tally.denied),
+                discarded: tallies.sum(|tally| &tally.discarded),
+                suspended: plugin.breaker.is_open(),
+            }
+        })
+    }
+
+    pub(crate) fn chain(&self, listener: ListenerId) -> Option<&Chain> {
+        self.chains.get(usize::from(listener.0))?.as_ref()
+    }
+
+    /// The worker's instances. Who asks again, or is no worker that was planned for, makes its own as
+    /// it needs them.
+    pub(crate) fn take_seat(&self, worker: usize) -> Seat {
+        let planned = self.seats.get(worker).and_then(|seat| seat.lock().take());
+        planned
+            .unwrap_or_else(|| Seat { worker, guests: self.plugins.iter().map(|_| None).collect() })
+    }
+}
+
+/// What preparing needs to know about the process.
+pub(crate) struct Preparation<'a> {
+    pub(crate) machine: &'a Machine,
+    pub(crate) linker: &'a Linker<Host>,
+    pub(crate) workers: usize,
+    pub(crate) authentication_instances: usize,
+    /// What runs now: its compiled components and counts are taken over.
+    pub(crate) running: &'a Generation,
+}
+
+/// A component that is compiled and linked, before it runs for the first time.
+struct Linked {
+    digest: Digest,
+    component: Component,
+    blueprint: Blueprint,
+}
+
+impl Preparation<'_> {
+    /// Reads, compiles, links, checks and proves everything, and collects every error.
+    pub(crate) fn run(
+        &self,
+        specs: &[PluginSpec],
+        chains: &[ChainSpec],
+    ) -> Result<Generation, Vec<LoadError>> {
+        let mut errors = duplicates(specs);
+        let mut compiled = HashMap::new();
+        let linked: Vec<Option<Linked>> = specs
+            .iter()
+            .map(|spec| match self.link(spec, &mut compiled) {
+                Ok(linked) => Some(linked),
+                Err(cause) => {
+                    errors.push(LoadError::plugin(&spec.location, &spec.name, cause));
+                    None
+                }
+            })
+            .collect();
+        for chain in chains {
+            check_chain(chain, specs, &linked, &mut errors);
+        }
+        let listeners = listener_names(chains);
+        let mut seats: Vec<Vec<Option<Guest>>> = (0..self.workers).map(|_| Vec::new()).collect();
+        let mut plugins = Vec::with_capacity(specs.len());
+        for (spec, linked) in specs.iter().zip(linked) {
+            let Some(linked) = linked else { continue };
+            let name = &spec.name;
+            let judges = chains
+                .iter()
+                .any(|chain| chain.authorize.contains(name) || chain.transform.contains(name));
+            let wanted = if judges { seats.as_mut_slice() } else { &mut [] };
+            match self.prove(spec, linked, &listeners, wanted) {
+                Ok(plugin) => plugins.push(plugin),
+                Err(cause) => errors.push(LoadError::plugin(&spec.location, name, cause)),
+            }
+            // An instance lies where its plugin does.
+            for seat in &mut seats {
+                seat.resize_with(plugins.len(), || None);
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let seats = seats.into_iter().enumerate();
+        let seats = seats
+            .map(|(worker, guests)| Mutex::new(Some(Seat { worker, guests: guests.into() })))
+            .collect();
+        Ok(Generation {
+            number: 0,
+            chains: lay_out(chains, &plugins),
+            plugins: plugins.into(),
+            seats,
+        })
+    }
+
+    fn link(
+        &self,
+        spec: &PluginSpec,
+        compiled: &mut HashMap<Digest, Component>,
+    ) -> Result<Linked, LoadCause> {
+        if let Some(fault) = spec.limits.fault() {
+            return Err(LoadCause::Limits(fault));
+        }
+        for filter in &spec.grants.topics {
+            Filter::parse(filter).map_err(|error| LoadCause::Grant {
+                filter: filter.clone(),
+                why: error.to_string(),
+            })?;
+        }
+        let loaded = loader::load(&spec.path, spec.sha256)?;
+        let running = self.running.plugins.iter().find(|plugin| plugin.digest == loaded.digest);
+        let known =
+            running.map(|plugin| &plugin.component).or_else(|| compiled.get(&loaded.digest));
+        let component = match known {
+            Some(component) => component.clone(),
+            None => self.machine.compile(&spec.path, &loaded.bytes)?,
+        };
+        compiled.insert(loaded.digest, component.clone());
+        let blueprint = linker::link(self.linker, &component)?;
+        Ok(Linked { digest: loaded.digest, component, blueprint })
+    }
+
+    /// Starts as many instances as will be needed at once, one per seat.
+    fn prove(
+        &self,
+        spec: &PluginSpec,
+        linked: Linked,
+        listeners: &Arc<[Box<str>]>,
+        seats: &mut [Vec<Option<Guest>>],
+    ) -> Result<Plugin, LoadCause> {
+        let running = self.running.plugins.iter().find(|plugin| plugin.spec.name == spec.name);
+        let tallies = running.map(|plugin| Arc::clone(&plugin.tallies));
+        let authenticates = linked.blueprint.shape.authenticates();
+        let (plugin, first) = Plugin::prove(Parts {
+            spec: spec.clone(),
+            digest: linked.digest,
+            component: linked.component,
+            blueprint: linked.blueprint,
+            tallies: tallies.unwrap_or_else(|| Arc::new(Tallies::new(self.workers))),
+            listeners: Arc::clone(listeners),
+            ticker: Arc::clone(self.machine.ticker()),
+            authentication_instances: self.authentication_instances,
+        })?;
+        if authenticates {
+            plugin.keep(first);
+        }
+        // A second one always: an instance that registers something else than the last is found here
+        // and not under load.
+        let mut second = Some(plugin.start(INIT_DEADLINE)?);
+        for seat in seats {
+            let guest = second.take().map_or_else(|| plugin.start(INIT_DEADLINE), Ok)?;
+            seat.push(Some(guest));
+        }
+        Ok(plugin)
+    }
+}
+
+fn duplicates(specs: &[PluginSpec]) -> Vec<LoadError> {
+    let twice = specs
+        .iter()
+        .enumerate()
+        .filter(|(place, spec)| specs.iter().take(*place).any(|earlier| earlier.name == spec.name));
+    twice
+        .map(|(_, spec)| LoadError::plugin(&spec.location, &spec.name, LoadCause::Duplicate))
+        .collect()
+}
+
+/// Holds the names of one listener's chains against what there is, and what it exports.
+fn check_chain(
+    chain: &ChainSpec,
+    specs: &[PluginSpec],
+    linked: &[Option<Linked>],
+    errors: &mut Vec<LoadError>,
+) {
+    let mut refuse = |cause| errors.push(LoadError::listener(&chain.name, cause));
+    let kinds = [
+        ("authenticate", "authentication", &chain.authenticate),
+        ("authorize", "authorization", &chain.authorize),
+        ("transform", "transformation", &chain.transform),
+    ];
+    for (kind, export, names) in kinds {
+        for (place, name) in names.iter().enumerate() {
+            let plugin = name.clone();
+            let Some(found) = specs.iter().position(|spec| spec.name == *name) else {
+                let known = specs.iter().map(|spec| spec.name.clone()).collect();
+                refuse(LoadCause::NoSuchPlugin { plugin, chain: kind, known });
+                continue;
+            };
+            if names.iter().take(place).any(|earlier| earlier == name) {
+                refuse(LoadCause::ChainedTwice { plugin, chain: kind });
+                continue;
+            }
+            // One that could not be loaded is reported already.
+            let Some(Some(linked)) = linked.get(found) else { continue };
+            let shape = &linked.blueprint.shape;
+            let exported = match kind {
+                "authenticate" => shape.authenticates(),
+                "authorize" => shape.authorizes(),
+                _ => shape.transforms(),
+            };
+            if !exported {
+                refuse(LoadCause::MissingExport { plugin, chain: kind, export });
+            }
+        }
+    }
+}
+
+fn listener_names(chains: &[ChainSpec]) -> Arc<[Box<str>]> {
+    let mut names: Vec<Box<str>> = Vec::new();
+    for chain in chains {
+        let place = usize::from(chain.listener.0);
+        if names.len() <= place {
+            names.resize(place + 1, Box::default());
+        }
+        if let Some(name) = names.get_mut(place) {
+            *name = chain.name.as_str().into();
+        }
+    }
+    names.into()
+}
+
+/// Names become positions, and what nobody wants is left out.
+fn lay_out(specs: &[ChainSpec], plugins: &[Plugin]) -> Box<[Option<Chain>]> {
+    let mut chains = Vec::new();
+    for spec in specs {
+        let places = |names: &[String], wanted: &dyn Fn(&Plugin) -> bool| -> Places {
+            let find = |name: &String| plugins.iter().position(|plugin| plugin.spec.name == *name);
+            let wanted = |place: &usize| plugins.get(*place).is_some_and(wanted);
+            names.iter().filter_map(find).filter(wanted).collect()
+        };
+        let chain = Chain {
+            anonymous: spec.anonymous,
+            default: spec.default,
+            authenticate: places(&spec.authenticate, &|_| true),
+            authorize: places(&spec.authorize, &|_| true),
+            receive: places(&spec.authorize, &|plugin| plugin.registration.authorize.receive),
+            publish: places(&spec.transform, &|plugin| !plugin.registration.on_publish.is_empty()),
+            deliver: places(&spec.transform, &|plugin| !plugin.registration.on_deliver.is_empty()),
+        };
+        let place = usize::from(spec.listener.0);
+        if chains.len() <= place {
+            chains.resize_with(place + 1, || None);
+        }
+        if let Some(slot) = chains.get_mut(place) {
+            *slot = Some(chain);
+        }
+    }
+    chains.into_boxed_slice()
+}

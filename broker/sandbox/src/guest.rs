@@ -1,0 +1,281 @@
+//! One instance of a plugin: its store, limits and deadlines. The only file that calls wasm. Must not
+//! know chains, policies or what a lost instance leads to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmqtt_core::client::Client;
+use wasmqtt_core::judge::{Connecting, Decision, Request};
+use wasmqtt_core::message::Changes;
+use wasmqtt_core::time::Moment;
+use wasmtime::component::{InstancePre, Resource};
+use wasmtime::{Error, Store, Trap, WasmBacktrace};
+
+use crate::bindings::exports::wasmqtt::plugin::{
+    authentication, authorization, lifecycle, transformation,
+};
+use crate::convert::{self, Entrance, Verdict};
+use crate::error::{CallError, LoadCause};
+use crate::host::messages::{Original, Staged};
+use crate::host::{Host, Surroundings, log};
+use crate::linker::Blueprint;
+use crate::options::PluginLimits;
+use crate::registration::Registration;
+use crate::ticker::{Pulse, Ticker, ticks};
+
+/// Where a component's exports are, looked up once.
+pub(crate) struct Shape {
+    lifecycle: lifecycle::GuestIndices,
+    authentication: Option<authentication::GuestIndices>,
+    authorization: Option<authorization::GuestIndices>,
+    transformation: Option<transformation::GuestIndices>,
+}
+
+impl Shape {
+    pub(crate) fn of(pre: &InstancePre<Host>) -> wasmtime::Result<Self> {
+        let exports = |interface: &str| {
+            let name = format!("wasmqtt:plugin/{interface}@0.1.0");
+            pre.component().get_export_index(None, &name).is_some()
+        };
+        let authentication = exports("authentication")
+            .then(|| authentication::GuestIndices::new(pre))
+            .transpose()?;
+        let authorization =
+            exports("authorization").then(|| authorization::GuestIndices::new(pre)).transpose()?;
+        let transformation = exports("transformation")
+            .then(|| transformation::GuestIndices::new(pre))
+            .transpose()?;
+        let lifecycle = lifecycle::GuestIndices::new(pre)?;
+        Ok(Self { lifecycle, authentication, authorization, transformation })
+    }
+
+    pub(crate) fn authenticates(&self) -> bool {
+        self.authentication.is_some()
+    }
+
+    pub(crate) fn authorizes(&self) -> bool {
+        self.authorization.is_some()
+    }
+
+    pub(crate) fn transforms(&self) -> bool {
+        self.transformation.is_some()
+    }
+}
+
+/// What an instance is made from, besides its component.
+pub(crate) struct Start<'a> {
+    pub(crate) surroundings: &'a Arc<Surroundings>,
+    pub(crate) limits: &'a PluginLimits,
+    pub(crate) ticker: &'a Arc<Ticker>,
+    /// JSON for `init`.
+    pub(crate) config: &'a str,
+    /// For instantiation and `init` together.
+    pub(crate) deadline: Duration,
+}
+
+/// One instance. Not to be called again after an error that
+/// [loses it](CallError::loses_instance).
+pub(crate) struct Guest {
+    store: Store<Host>,
+    authentication: Option<authentication::Guest>,
+    authorization: Option<authorization::Guest>,
+    transformation: Option<transformation::Guest>,
+    pulse: Arc<Pulse>,
+    ticker: Arc<Ticker>,
+}
+
+impl Guest {
+    /// Instantiates and initializes.
+    pub(crate) fn start(
+        blueprint: &Blueprint,
+        start: &Start<'_>,
+    ) -> Result<(Self, Registration), LoadCause> {
+        let Start { limits, ticker, deadline, .. } = *start;
+        let host = Host::new(Arc::clone(start.surroundings), limits);
+        let mut store = Store::new(blueprint.pre.engine(), host);
+        store.limiter(|host| &mut host.limiter);
+        store.set_hostcall_fuel(usize::try_from(limits.host_call_bytes).unwrap_or(usize::MAX));
+        store.set_epoch_deadline(ticks(deadline));
+        let pulse = ticker.pulse();
+        let running = ticker.run(&pulse);
+        let started = Self::init(&mut store, blueprint, start.config);
+        drop(running);
+        let (exports, answer) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                return Err(match lost(&mut store, &error, deadline) {
+                    CallError::Deadline(deadline) => LoadCause::SlowStart(deadline),
+                    CallError::Trap(why) => LoadCause::Start(why),
+                    other => LoadCause::Start(other.to_string()),
+                });
+            }
+        };
+        let said = answer.map_err(|text| LoadCause::Init(excerpt(&text)))?;
+        let registration = convert::registration(said).map_err(LoadCause::Registration)?;
+        let (authentication, authorization, transformation) = exports;
+        let (ticker, pulse) = (Arc::clone(ticker), pulse);
+        let guest = Self { store, authentication, authorization, transformation, pulse, ticker };
+        Ok((guest, registration))
+    }
+
+    #[allow(clippy::type_complexity)] // Said once, and not worth names.
+    fn init(
+        store: &mut Store<Host>,
+        Blueprint { pre, shape }: &Blueprint,
+        config: &str,
+    ) -> wasmtime::Result<(
+        (
+            Option<authentication::Guest>,
+            Option<authorization::Guest>,
+            Option<transformation::Guest>,
+        ),
+        Result<lifecycle::Registration, String>,
+    )> {
+        let instance = pre.instantiate(&mut *store)?;
+        let lifecycle = shape.lifecycle.load(&mut *store, &instance)?;
+        let authentication =
+            shape.authentication.as_ref().map(|it| it.load(&mut *store, &instance)).transpose()?;
+        let authorization =
+            shape.authorization.as_ref().map(|it| it.load(&mut *store, &instance)).transpose()?;
+        let transformation =
+            shape.transformation.as_ref().map(|it| it.load(&mut *store, &instance)).transpose()?;
+        let answer = lifecycle.call_init(&mut *store, config)?;
+        Ok(((authentication, authorization, transformation), answer))
+    }
+
+    /// Asks who a connecting client is.
+    pub(crate) fn authenticate(
+        &mut self,
+        deadline: Duration,
+        connecting: &Connecting,
+        listener: &str,
+    ) -> Result<Entrance, CallError> {
+        let hook = self.authentication.as_ref().ok_or_else(missing)?;
+        let properties = convert::user_property_params(&connecting.user_properties);
+        let connect = convert::connect(connecting, listener, &properties);
+        self.store.set_epoch_deadline(ticks(deadline));
+        let running = self.ticker.run(&self.pulse);
+        let result = hook.call_authenticate(&mut self.store, connect);
+        drop(running);
+        let result = result.map_err(|error| lost(&mut self.store, &error, deadline));
+        self.store.data_mut().last_words = None;
+        convert::entrance(result?)
+    }
+
+    /// Asks whether a client may do something; none = it abstains.
+    pub(crate) fn authorize(
+        &mut self,
+        deadline: Duration,
+        client: &Arc<Client>,
+        request: &Request<'_>,
+    ) -> Result<Option<Decision>, CallError> {
+        let hook = self.authorization.as_ref().ok_or_else(missing)?;
+        self.store.data_mut().client = Some(Arc::clone(client));
+        self.store.set_epoch_deadline(ticks(deadline));
+        let running = self.ticker.run(&self.pulse);
+        let result = hook.call_authorize(
+            &mut self.store,
+            convert::client(client),
+            convert::request(request),
+        );
+        drop(running);
+        let result = result.map_err(|error| lost(&mut self.store, &error, deadline));
+        let host = self.store.data_mut();
+        host.client = None;
+        host.last_words = None;
+        convert::decision(result?)
+    }
+
+    /// Asks what should become of a publication. The message comes back as it was, with what is to be
+    /// changed beside it.
+    pub(crate) fn on_publish(
+        &mut self,
+        deadline: Duration,
+        now: Moment,
+        message: Original,
+    ) -> (Option<Original>, Result<(Verdict, Changes), CallError>) {
+        self.transform(deadline, now, message, |hook, store, message| {
+            hook.call_on_publish(store, message)
+        })
+    }
+
+    /// Asks what should become of one delivery; likewise.
+    pub(crate) fn on_deliver(
+        &mut self,
+        deadline: Duration,
+        now: Moment,
+        subscriber: &Arc<Client>,
+        message: Original,
+    ) -> (Option<Original>, Result<(Verdict, Changes), CallError>) {
+        self.store.data_mut().client = Some(Arc::clone(subscriber));
+        self.transform(deadline, now, message, |hook, store, message| {
+            hook.call_on_deliver(store, convert::client(subscriber), message)
+        })
+    }
+
+    fn transform(
+        &mut self,
+        deadline: Duration,
+        now: Moment,
+        message: Original,
+        call: impl FnOnce(
+            &transformation::Guest,
+            &mut Store<Host>,
+            Resource<Staged>,
+        ) -> wasmtime::Result<
+            Result<transformation::Verdict, crate::bindings::wasmqtt::plugin::types::Failure>,
+        >,
+    ) -> (Option<Original>, Result<(Verdict, Changes), CallError>) {
+        let Some(hook) = &self.transformation else { return (Some(message), Err(missing())) };
+        self.store.data_mut().message = Some(Staged::new(message, now));
+        self.store.set_epoch_deadline(ticks(deadline));
+        let running = self.ticker.run(&self.pulse);
+        // The message is the one of the call in progress; its handle needs no number.
+        let result = call(hook, &mut self.store, Resource::new_borrow(0));
+        drop(running);
+        let result = result.map_err(|error| lost(&mut self.store, &error, deadline));
+        let host = self.store.data_mut();
+        host.client = None;
+        host.last_words = None;
+        let Some(staged) = host.message.take() else { return (None, Err(missing())) };
+        let (original, changes, fault) = staged.into_parts();
+        let verdict = result.and_then(convert::verdict).and_then(|verdict| match fault {
+            Some(fault) if verdict == Verdict::Forward => Err(CallError::Invalid(fault)),
+            _ => Ok((verdict, changes)),
+        });
+        (Some(original), verdict)
+    }
+}
+
+/// Enough of what a plugin said for one line.
+fn excerpt(text: &str) -> String {
+    let text = text.get(..text.floor_char_boundary(log::LINE_MAX)).unwrap_or_default();
+    log::printable(text).into_owned()
+}
+
+/// Chains are checked against exports before anything is called.
+fn missing() -> CallError {
+    CallError::Invalid("it does not export this hook".into())
+}
+
+/// Why an instance ended, in words for the operator.
+fn lost(store: &mut Store<Host>, error: &Error, deadline: Duration) -> CallError {
+    let host = store.data_mut();
+    let (refused, last_words) = (host.limiter.take_refused(), host.last_words.take());
+    if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
+        return CallError::Deadline(deadline);
+    }
+    let mut text = error.root_cause().to_string();
+    let backtrace = error.downcast_ref::<WasmBacktrace>();
+    let function =
+        backtrace.and_then(|trace| trace.frames().iter().find_map(|frame| frame.func_name()));
+    if let Some(function) = function {
+        text.push_str(&format!(" in {function:#}"));
+    }
+    for more in [refused, last_words.map(|words| format!("it said: {words}"))].into_iter().flatten()
+    {
+        text.push_str("; ");
+        text.push_str(&more);
+    }
+    CallError::Trap(text)
+}

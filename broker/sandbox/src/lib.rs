@@ -1,0 +1,34 @@
+//! Where plugins run: the [`Judge`](wasmqtt_core::judge::Judge) and the
+//! [`Gate`](wasmqtt_core::judge::Gate) of the core, answered by WebAssembly components.
+//!
+//! [`Sandbox::prepare`] makes a [`Generation`] of plugins and chains beside the running one and proves
+//! it; [`Sandbox::swap`] puts it in place. Workers ask through their own [`WorkerJudge`], on their own
+//! instances, without a lock.
+
+mod bindings;
+mod breaker;
+mod chain;
+mod convert;
+mod engine;
+mod error;
+mod generation;
+mod guest;
+mod host;
+mod linker;
+mod loader;
+mod options;
+mod plugin;
+mod pool;
+mod registration;
+mod sandbox;
+mod tally;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod ticker;
+
+pub use error::{LoadCause, LoadError};
+pub use generation::{Generation, PluginStatus};
+pub use options::{ChainSpec, Fallback, Grants, OnFailure, Options, PluginLimits, PluginSpec};
+pub use sandbox::{Sandbox, WorkerJudge};

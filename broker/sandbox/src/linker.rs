@@ -1,0 +1,128 @@
+//! What a component asks for against what it is given: an import is a request, and one that nobody
+//! granted is a load error that names it. Must not know what the capabilities do.
+
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
+
+use crate::bindings::wasmqtt::plugin::{clients, clock, log, messages};
+use crate::error::LoadCause;
+use crate::guest::Shape;
+use crate::host::Host;
+
+const CONTRACT: &str = "wasmqtt:plugin/";
+const VERSION: (u64, u64) = (0, 1);
+/// Free capabilities, and what the hooks themselves bring along.
+const IMPORTS: [&str; 5] = ["types", "log", "clock", "clients", "messages"];
+const EXPORTS: [&str; 4] = ["lifecycle", "authentication", "authorization", "transformation"];
+
+/// A component with everything it imports, ready to be instantiated.
+pub(crate) struct Blueprint {
+    pub(crate) pre: InstancePre<Host>,
+    pub(crate) shape: Shape,
+}
+
+/// Makes a linker with every capability that may be imported without asking.
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
+    let mut linker = Linker::new(engine);
+    log::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
+    clock::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
+    clients::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
+    messages::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
+    Ok(linker)
+}
+
+/// Holds the component's imports and exports against the contract.
+pub(crate) fn link(linker: &Linker<Host>, component: &Component) -> Result<Blueprint, LoadCause> {
+    let engine = linker.engine();
+    let ty = component.component_type();
+    for (name, item) in ty.imports(engine) {
+        if let Some(why) = import_fault(engine, name, &item.ty) {
+            return Err(LoadCause::Import { import: name.into(), why });
+        }
+    }
+    let mut has_lifecycle = false;
+    for (name, _) in ty.exports(engine) {
+        match name.strip_prefix(CONTRACT).map(interface) {
+            Some((interface, true)) if EXPORTS.contains(&interface) => {
+                has_lifecycle |= interface == "lifecycle";
+            }
+            Some(("types", true)) => {}
+            Some(_) => return Err(LoadCause::UnknownExport(name.into())),
+            None => {}
+        }
+    }
+    if !has_lifecycle {
+        return Err(LoadCause::NoLifecycle);
+    }
+    let contract = |error: wasmtime::Error| LoadCause::Contract(format!("{error:#}"));
+    let pre = linker.instantiate_pre(component).map_err(contract)?;
+    let shape = Shape::of(&pre).map_err(contract)?;
+    Ok(Blueprint { pre, shape })
+}
+
+/// The name of an interface of the contract, and whether its version is one that this broker speaks.
+fn interface(rest: &str) -> (&str, bool) {
+    let Some((interface, version)) = rest.split_once('@') else { return (rest, false) };
+    let mut numbers = version.split('.').map(|number| number.parse::<u64>().ok());
+    (
+        interface,
+        (numbers.next().flatten(), numbers.next().flatten()) == (Some(VERSION.0), Some(VERSION.1)),
+    )
+}
+
+fn import_fault(engine: &Engine, name: &str, item: &ComponentItem) -> Option<String> {
+    if let Some(rest) = name.strip_prefix(CONTRACT) {
+        return match interface(rest) {
+            (interface, true) if IMPORTS.contains(&interface) => None,
+            (_, true) => Some(
+                "a capability that this broker does not have; leave the import out, or update the \
+                 broker"
+                    .into(),
+            ),
+            (_, false) => Some(
+                "another version of the contract; build the plugin with wasmqtt:plugin@0.1.0"
+                    .into(),
+            ),
+        };
+    }
+    if has_only_types(engine, item) {
+        return None;
+    }
+    if name.starts_with("wasi:") {
+        return Some(
+            "but plugins get no WASI; build it without: in Rust for the target \
+             wasm32-unknown-unknown, in JavaScript with `jco componentize --disable all`"
+                .into(),
+        );
+    }
+    Some(
+        "which nothing grants; leave the import out, or use a capability of wasmqtt:plugin@0.1.0"
+            .into(),
+    )
+}
+
+/// An interface without functions asks for nothing.
+fn has_only_types(engine: &Engine, item: &ComponentItem) -> bool {
+    match item {
+        ComponentItem::Type(_) => true,
+        ComponentItem::ComponentInstance(instance) => {
+            instance.exports(engine).all(|(_, export)| has_only_types(engine, &export.ty))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_of_a_compatible_version_is_known() {
+        assert_eq!(interface("log@0.1.0"), ("log", true));
+        assert_eq!(interface("log@0.1.7"), ("log", true));
+        assert_eq!(interface("log@0.2.0"), ("log", false));
+        assert_eq!(interface("log@1.1.0"), ("log", false));
+        assert_eq!(interface("log"), ("log", false));
+    }
+}

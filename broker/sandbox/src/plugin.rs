@@ -1,0 +1,292 @@
+//! One loaded plugin: its component, its bounds, and what keeps it from doing harm. Asks one question
+//! at a time; must not know chains.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmqtt_codec::topic;
+use wasmqtt_core::client::Client;
+use wasmqtt_core::judge::{Connecting, Decision, Request};
+use wasmqtt_core::message::Changes;
+use wasmqtt_core::time::Moment;
+use wasmtime::component::Component;
+
+use crate::breaker::{Breaker, Lost, Pass};
+use crate::convert::{Entrance, Verdict};
+use crate::error::{CallError, LoadCause};
+use crate::guest::{Guest, Start};
+use crate::host::Surroundings;
+use crate::host::log::{Leave, LineBudget};
+use crate::host::messages::Original;
+use crate::linker::Blueprint;
+use crate::loader::Digest;
+use crate::options::{OnFailure, PluginSpec};
+use crate::pool::Pool;
+use crate::registration::Registration;
+use crate::tally::{Count, Tallies, Tally};
+use crate::ticker::Ticker;
+
+/// For instantiation and `init` while a generation is prepared.
+pub(crate) const INIT_DEADLINE: Duration = Duration::from_secs(5);
+/// A restart on the data path may take this much more than the slowest start that was proved.
+const RESTART_SLACK: Duration = Duration::from_millis(20);
+const RESTART_MAX: Duration = Duration::from_secs(1);
+/// Complaints about one plugin.
+const COMPLAINTS_PER_SECOND: u32 = 2;
+
+/// One plugin of one generation.
+pub(crate) struct Plugin {
+    pub(crate) spec: PluginSpec,
+    pub(crate) digest: Digest,
+    pub(crate) component: Component,
+    pub(crate) blueprint: Blueprint,
+    pub(crate) registration: Registration,
+    pub(crate) tallies: Arc<Tallies>,
+    pub(crate) breaker: Breaker,
+    surroundings: Arc<Surroundings>,
+    ticker: Arc<Ticker>,
+    restart: Duration,
+    complaints: LineBudget,
+    pool: Pool<Guest>,
+}
+
+/// What a plugin is made of, before it is proved.
+pub(crate) struct Parts {
+    pub(crate) spec: PluginSpec,
+    pub(crate) digest: Digest,
+    pub(crate) component: Component,
+    pub(crate) blueprint: Blueprint,
+    pub(crate) tallies: Arc<Tallies>,
+    pub(crate) listeners: Arc<[Box<str>]>,
+    pub(crate) ticker: Arc<Ticker>,
+    pub(crate) authentication_instances: usize,
+}
+
+impl Plugin {
+    /// Starts a first instance and takes its registration. The instance comes with it.
+    pub(crate) fn prove(parts: Parts) -> Result<(Self, Guest), LoadCause> {
+        let Parts { spec, digest, component, blueprint, tallies, listeners, ticker, .. } = parts;
+        let surroundings = Arc::new(Surroundings {
+            name: spec.name.as_str().into(),
+            listeners,
+            lines: LineBudget::new(spec.limits.log_lines_per_second),
+        });
+        let begin = Instant::now();
+        let start = Start {
+            surroundings: &surroundings,
+            limits: &spec.limits,
+            ticker: &ticker,
+            config: &spec.config,
+            deadline: INIT_DEADLINE,
+        };
+        let (guest, registration) = Guest::start(&blueprint, &start)?;
+        let restart = (begin.elapsed() * 4 + RESTART_SLACK).min(RESTART_MAX);
+        check(&registration, &blueprint).map_err(LoadCause::Registration)?;
+        let plugin = Self {
+            spec,
+            digest,
+            component,
+            blueprint,
+            registration,
+            tallies,
+            breaker: Breaker::default(),
+            surroundings,
+            ticker,
+            restart,
+            complaints: LineBudget::new(COMPLAINTS_PER_SECOND),
+            pool: Pool::new(parts.authentication_instances),
+        };
+        Ok((plugin, guest))
+    }
+
+    /// Starts another instance; its registration must be that of the first.
+    pub(crate) fn start(&self, deadline: Duration) -> Result<Guest, LoadCause> {
+        let start = Start {
+            surroundings: &self.surroundings,
+            limits: &self.spec.limits,
+            ticker: &self.ticker,
+            config: &self.spec.config,
+            deadline,
+        };
+        let (guest, registration) = Guest::start(&self.blueprint, &start)?;
+        if registration != self.registration {
+            return Err(LoadCause::Unstable);
+        }
+        Ok(guest)
+    }
+
+    /// Gives the plugin an instance that answers authentications.
+    pub(crate) fn keep(&self, guest: Guest) {
+        self.pool.add(guest);
+    }
+
+    /// Whether the failure policy is to go on as if the plugin had not been asked.
+    pub(crate) fn fails_open(&self) -> bool {
+        self.spec.on_failure == OnFailure::Open
+    }
+
+    /// Whether the plugin may move a message to this topic.
+    pub(crate) fn may_write(&self, topic: &str) -> bool {
+        self.spec.grants.topics.iter().any(|filter| topic::matches(filter, topic))
+    }
+
+    /// Asks who a connecting client is, from any thread.
+    pub(crate) fn authenticate(&self, connecting: &Connecting) -> Result<Entrance, CallError> {
+        let deadline = self.spec.limits.authenticate;
+        let Some(mut lease) = self.pool.lease(Instant::now() + deadline) else {
+            self.tally_shared(|tally| &tally.failures);
+            return Err(CallError::Busy { instances: self.pool.max(), waited: deadline });
+        };
+        let listeners = &self.surroundings.listeners;
+        let listener = listeners.get(usize::from(connecting.listener.0)).map_or("", |name| name);
+        self.ask(&mut lease.slot, None, |guest| guest.authenticate(deadline, connecting, listener))
+    }
+
+    /// Asks whether a client may do something; none = it abstains.
+    pub(crate) fn authorize(
+        &self,
+        slot: &mut Option<Guest>,
+        worker: usize,
+        client: &Arc<Client>,
+        request: &Request<'_>,
+    ) -> Result<Option<Decision>, CallError> {
+        self.ask(slot, Some(worker), |guest| {
+            guest.authorize(self.spec.limits.call, client, request)
+        })
+    }
+
+    /// Asks what should become of a publication. The message comes back as it was.
+    pub(crate) fn on_publish(
+        &self,
+        slot: &mut Option<Guest>,
+        worker: usize,
+        now: Moment,
+        message: Original,
+    ) -> (Option<Original>, Result<(Verdict, Changes), CallError>) {
+        let mut kept = Some(message);
+        let result = self.ask(slot, Some(worker), |guest| {
+            let Some(message) = kept.take() else { return Err(CallError::Suspended) };
+            let (original, result) = guest.on_publish(self.spec.limits.call, now, message);
+            kept = original;
+            result
+        });
+        (kept, result)
+    }
+
+    /// Asks what should become of one delivery.
+    pub(crate) fn on_deliver(
+        &self,
+        slot: &mut Option<Guest>,
+        worker: usize,
+        now: Moment,
+        subscriber: &Arc<Client>,
+        message: Original,
+    ) -> Result<(Verdict, Changes), CallError> {
+        self.ask(slot, Some(worker), |guest| {
+            guest.on_deliver(self.spec.limits.call, now, subscriber, message).1
+        })
+    }
+
+    /// Calls the instance in `slot`, a fresh one where there is none, and throws it away if the call
+    /// cost it.
+    fn ask<T>(
+        &self,
+        slot: &mut Option<Guest>,
+        worker: Option<usize>,
+        question: impl FnOnce(&mut Guest) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        let Some(pass) = self.breaker.pass() else { return Err(CallError::Suspended) };
+        let result = match slot {
+            Some(guest) => question(guest),
+            None => self.restart().and_then(|guest| question(slot.insert(guest))),
+        };
+        if let Some(tally) = self.tallies.of(worker.unwrap_or(usize::MAX)) {
+            count(tally, worker.is_none(), result.as_ref().err());
+        }
+        match &result {
+            Err(error) if error.loses_instance() => {
+                *slot = None;
+                self.mourn(pass);
+            }
+            _ => {
+                self.breaker.proved(pass);
+                if pass == Pass::Probe {
+                    tracing::info!(plugin = &*self.spec.name, "answers again");
+                }
+            }
+        }
+        result
+    }
+
+    fn restart(&self) -> Result<Guest, CallError> {
+        self.start(self.restart).map_err(|cause| CallError::Restart(cause.to_string()))
+    }
+
+    fn mourn(&self, pass: Pass) {
+        if let Lost::Opened(pause) = self.breaker.lost(pass) {
+            let plugin = &*self.spec.name;
+            tracing::error!(
+                plugin,
+                ?pause,
+                on_failure = ?self.spec.on_failure,
+                "lost too many instances; on_failure answers in its place until one call succeeds"
+            );
+        }
+    }
+
+    /// Counts something that a worker saw.
+    pub(crate) fn tally(&self, worker: usize, count: impl Fn(&Tally) -> &Count) {
+        if let Some(tally) = self.tallies.of(worker) {
+            count(tally).add();
+        }
+    }
+
+    /// Counts something that any other thread saw.
+    pub(crate) fn tally_shared(&self, count: impl Fn(&Tally) -> &Count) {
+        if let Some(tally) = self.tallies.of(usize::MAX) {
+            count(tally).add_shared();
+        }
+    }
+
+    /// Tells the operator that the failure policy answered, not more often than is readable.
+    pub(crate) fn complain(&self, hook: &'static str, error: &CallError) {
+        if let Leave::Granted { dropped } = self.complaints.take() {
+            let plugin = &*self.spec.name;
+            let on_failure = self.spec.on_failure;
+            tracing::warn!(plugin, hook, ?on_failure, dropped, "gave no answer: {error}");
+        }
+    }
+}
+
+fn count(tally: &Tally, shared: bool, error: Option<&CallError>) {
+    let outcome = match error {
+        Some(CallError::Trap(_) | CallError::Restart(_)) => Some(&tally.traps),
+        Some(CallError::Deadline(_)) => Some(&tally.deadline_misses),
+        Some(_) => Some(&tally.failures),
+        None => None,
+    };
+    for count in [Some(&tally.calls), outcome].into_iter().flatten() {
+        if shared { count.add_shared() } else { count.add() }
+    }
+}
+
+/// Holds what the plugin wants against what it exports.
+fn check(registration: &Registration, blueprint: &Blueprint) -> Result<(), String> {
+    if registration.observes {
+        return Err("it wants events or ticks, but exports nothing that takes them".into());
+    }
+    let shape = &blueprint.shape;
+    let transforms = !registration.on_publish.is_empty() || !registration.on_deliver.is_empty();
+    if transforms && !shape.transforms() {
+        return Err("it wants messages (on-publish or on-deliver), but does not export \
+                    wasmqtt:plugin/transformation@0.1.0"
+            .into());
+    }
+    let actions = registration.authorize;
+    if (actions.publish || actions.subscribe || actions.receive) && !shape.authorizes() {
+        return Err("it wants to authorize, but does not export \
+                    wasmqtt:plugin/authorization@0.1.0"
+            .into());
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! What a plugin said at `init` that it wants to be asked, checked and ready to be looked up. Must not
+//! know wasm.
+
+use wasmqtt_codec::{Filter, topic};
+use wasmqtt_core::judge::Actions;
+use wasmqtt_core::message::Message;
+
+/// Selectors of one hook, and filters of one selector.
+const SELECTORS_MAX: usize = 256;
+const FILTERS_MAX: usize = 1024;
+
+/// A plugin's answer to `init`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Registration {
+    pub(crate) authorize: Actions,
+    pub(crate) on_publish: Selectors,
+    pub(crate) on_deliver: Selectors,
+    /// Whether it wants events or ticks.
+    pub(crate) observes: bool,
+}
+
+/// Which messages one hook wants: those that any of the selectors matches.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Selectors(Box<[Selector]>);
+
+/// Which messages one selector matches.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Selector {
+    /// Empty means every topic.
+    pub(crate) filters: Vec<String>,
+    pub(crate) user_property: Option<String>,
+    /// Bytes.
+    pub(crate) min_payload: u32,
+    pub(crate) max_payload: Option<u32>,
+}
+
+impl Selectors {
+    /// Checks the selectors of the hook called `hook`.
+    pub(crate) fn new(hook: &str, selectors: Vec<Selector>) -> Result<Self, String> {
+        if selectors.len() > SELECTORS_MAX {
+            return Err(format!(
+                "{hook} has {} selectors, at most {SELECTORS_MAX} are allowed",
+                selectors.len()
+            ));
+        }
+        for selector in &selectors {
+            let filters = selector.filters.len();
+            if filters > FILTERS_MAX {
+                return Err(format!(
+                    "a selector of {hook} has {filters} filters, at most {FILTERS_MAX} are allowed"
+                ));
+            }
+            for filter in &selector.filters {
+                let parsed = Filter::parse(filter)
+                    .map_err(|error| format!("`{filter}` in a selector of {hook}: {error}"))?;
+                if parsed.share().is_some() {
+                    return Err(format!("`{filter}` in a selector of {hook}: it cannot be shared"));
+                }
+            }
+        }
+        Ok(Self(selectors.into_boxed_slice()))
+    }
+
+    /// Whether no message is wanted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the hook is called for this message.
+    pub(crate) fn want(&self, message: &Message) -> bool {
+        self.0.iter().any(|selector| selector.matches(message))
+    }
+}
+
+impl Selector {
+    fn matches(&self, message: &Message) -> bool {
+        let size = message.payload().len();
+        size >= self.min_payload as usize
+            && self.max_payload.is_none_or(|max| size <= max as usize)
+            && (self.filters.is_empty()
+                || self.filters.iter().any(|filter| topic::matches(filter, message.topic())))
+            && self
+                .user_property
+                .as_deref()
+                .is_none_or(|name| message.properties().user_properties().get(name).is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::message;
+
+    fn selectors(selectors: &[Selector]) -> Selectors {
+        Selectors::new("on-publish", selectors.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn no_selector_wants_nothing_and_an_empty_one_wants_everything() {
+        assert!(!selectors(&[]).want(&message("a", b"")));
+        assert!(selectors(&[Selector::default()]).want(&message("a", b"")));
+    }
+
+    #[test]
+    fn all_conditions_of_one_selector_must_hold() {
+        let narrow = selectors(&[Selector {
+            filters: vec!["a/+".into(), "b".into()],
+            user_property: Some("region".into()),
+            min_payload: 2,
+            max_payload: Some(3),
+        }]);
+        // Test messages carry the user property `region`.
+        assert!(narrow.want(&message("a/x", b"12")));
+        assert!(narrow.want(&message("b", b"123")));
+        assert!(!narrow.want(&message("c", b"12")));
+        assert!(!narrow.want(&message("b", b"1")));
+        assert!(!narrow.want(&message("b", b"1234")));
+        let other =
+            selectors(&[Selector { user_property: Some("x".into()), ..Selector::default() }]);
+        assert!(!other.want(&message("b", b"12")));
+    }
+
+    #[test]
+    fn any_selector_is_enough() {
+        let either = selectors(&[
+            Selector { filters: vec!["a".into()], ..Selector::default() },
+            Selector { min_payload: 10, ..Selector::default() },
+        ]);
+        assert!(either.want(&message("a", b"")));
+        assert!(either.want(&message("b", b"0123456789")));
+        assert!(!either.want(&message("b", b"")));
+    }
+
+    #[test]
+    fn a_filter_that_is_none_or_is_shared_is_refused_and_named() {
+        for filter in ["a/#/b", "", "$share/g/a"] {
+            let bad = Selector { filters: vec![filter.into()], ..Selector::default() };
+            let error = Selectors::new("on-publish", vec![bad]).unwrap_err();
+            assert!(error.contains(&format!("`{filter}` in a selector of on-publish")), "{error}");
+        }
+    }
+
+    #[test]
+    fn selectors_and_filters_are_bounded() {
+        let many = |n| vec![Selector::default(); n];
+        assert!(Selectors::new("on-publish", many(SELECTORS_MAX)).is_ok());
+        assert!(Selectors::new("on-publish", many(SELECTORS_MAX + 1)).is_err());
+        let wide = |n| vec![Selector { filters: vec!["a".into(); n], ..Selector::default() }];
+        assert!(Selectors::new("on-publish", wide(FILTERS_MAX)).is_ok());
+        assert!(Selectors::new("on-publish", wide(FILTERS_MAX + 1)).is_err());
+    }
+}

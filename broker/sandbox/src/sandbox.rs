@@ -1,0 +1,206 @@
+//! The plugin host: prepares generations, puts them in place, and answers the two ports of the core,
+//! [`Gate`] and [`Judge`]. Must not know wasm.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use wasmqtt_codec::ReasonCode;
+use wasmqtt_core::client::{Client, ListenerId};
+use wasmqtt_core::judge::{
+    Connecting, Decision, Gate, Identity, Judge, Refusal, Request, Screened, Transformed,
+};
+use wasmqtt_core::message::Message;
+use wasmqtt_core::time::Moment;
+use wasmtime::component::Linker;
+
+use crate::chain::{Seat, Session};
+use crate::engine::Machine;
+use crate::error::{LoadCause, LoadError};
+use crate::generation::{Generation, Preparation};
+use crate::host::Host;
+use crate::linker;
+use crate::options::{ChainSpec, Options, PluginSpec};
+
+/// The plugin host of a broker.
+pub struct Sandbox {
+    options: Options,
+    machine: Machine,
+    linker: Linker<Host>,
+    hub: Arc<Hub>,
+}
+
+/// What runs now.
+struct Hub {
+    /// Of `current`; what workers compare. Written after it.
+    number: AtomicU64,
+    current: ArcSwap<Generation>,
+    /// One swap at a time.
+    swapping: Mutex<()>,
+}
+
+impl Sandbox {
+    /// Starts the engine. Until the first [`swap`](Self::swap) every question is answered with no.
+    ///
+    /// # Errors
+    /// When the engine cannot start or the cache directory cannot be used.
+    pub fn new(options: Options) -> Result<Self, LoadError> {
+        let machine = Machine::start(options.cache_dir.as_deref()).map_err(LoadError::host)?;
+        let linker = linker::linker(machine.engine())
+            .map_err(|error| LoadError::host(LoadCause::Engine(format!("{error:#}"))))?;
+        let hub = Hub {
+            number: AtomicU64::new(0),
+            current: ArcSwap::from_pointee(Generation::empty()),
+            swapping: Mutex::new(()),
+        };
+        Ok(Self { options, machine, linker, hub: Arc::new(hub) })
+    }
+
+    /// Makes the next generation beside the running one: reads each file once, compiles what is new,
+    /// links, checks, and starts every instance that will be needed. Takes seconds; the running
+    /// generation does not notice.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once. Nothing has changed then.
+    pub fn prepare(
+        &self,
+        plugins: &[PluginSpec],
+        chains: &[ChainSpec],
+    ) -> Result<Generation, Vec<LoadError>> {
+        let preparation = Preparation {
+            machine: &self.machine,
+            linker: &self.linker,
+            workers: self.options.workers,
+            authentication_instances: self.options.authentication_instances,
+            running: &self.hub.current.load(),
+        };
+        preparation.run(plugins, chains)
+    }
+
+    /// Puts a generation in place and answers its number. Workers take it up with their next
+    /// [`begin`](Judge::begin), authentications with the next CONNECT; calls under way end where they
+    /// began.
+    pub fn swap(&self, mut generation: Generation) -> u64 {
+        let _swapping = self.hub.swapping.lock();
+        let number = self.hub.number.load(Ordering::Relaxed) + 1;
+        generation.number = number;
+        self.hub.current.store(Arc::new(generation));
+        self.hub.number.store(number, Ordering::Release);
+        number
+    }
+
+    /// What runs now.
+    pub fn current(&self) -> Arc<Generation> {
+        self.hub.current.load_full()
+    }
+
+    /// Asks authenticators; blocks, so it wants a thread that may.
+    pub fn gate(&self) -> Arc<dyn Gate> {
+        Arc::new(SandboxGate { hub: Arc::clone(&self.hub) })
+    }
+
+    /// Asks authorizers and transformers, for the worker of this number (from 0).
+    pub fn judge(&self, worker: usize) -> WorkerJudge {
+        let generation = self.current();
+        let seat = generation.take_seat(worker);
+        WorkerJudge { hub: Arc::clone(&self.hub), generation, seat }
+    }
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+struct SandboxGate {
+    hub: Arc<Hub>,
+}
+
+impl Gate for SandboxGate {
+    fn authenticate(&self, connecting: &Connecting) -> Result<Identity, Refusal> {
+        let generation = self.hub.current.load_full();
+        match generation.chain(connecting.listener) {
+            Some(chain) => chain.authenticate(&generation.plugins, connecting),
+            None => Err(Refusal::new(ReasonCode::NotAuthorized)),
+        }
+    }
+}
+
+/// One worker's say: its own instances of the generation it last [began](Judge::begin) with.
+pub struct WorkerJudge {
+    hub: Arc<Hub>,
+    generation: Arc<Generation>,
+    seat: Seat,
+}
+
+impl WorkerJudge {
+    fn take_up(&mut self) {
+        let current = self.hub.current.load_full();
+        // The swap may be half way: the generation in place, its number not yet.
+        if current.number != self.generation.number {
+            self.seat = current.take_seat(self.seat.worker);
+            self.generation = current;
+        }
+    }
+}
+
+impl std::fmt::Debug for WorkerJudge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WorkerJudge")
+            .field("worker", &self.seat.worker)
+            .field("generation", &self.generation.number)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Judge for WorkerJudge {
+    #[inline]
+    fn begin(&mut self) {
+        if self.hub.number.load(Ordering::Acquire) != self.generation.number {
+            self.take_up();
+        }
+    }
+
+    fn authorize(&mut self, now: Moment, client: &Arc<Client>, request: &Request<'_>) -> Decision {
+        let Some(chain) = self.generation.chain(client.listener) else {
+            return Decision::Deny(Refusal::new(ReasonCode::NotAuthorized));
+        };
+        let mut session = Session { plugins: &self.generation.plugins, seat: &mut self.seat, now };
+        chain.authorize(&mut session, client, request)
+    }
+
+    #[inline]
+    fn transforms(&self, listener: ListenerId) -> bool {
+        self.generation.chain(listener).is_some_and(|chain| !chain.publish.is_empty())
+    }
+
+    fn transform(&mut self, now: Moment, client: &Arc<Client>, message: Message) -> Transformed {
+        let Some(chain) = self.generation.chain(client.listener) else {
+            return Transformed::Reject(Refusal::new(ReasonCode::NotAuthorized));
+        };
+        let mut session = Session { plugins: &self.generation.plugins, seat: &mut self.seat, now };
+        chain.transform(&mut session, client, message)
+    }
+
+    #[inline]
+    fn screens(&self, listener: ListenerId) -> bool {
+        self.generation
+            .chain(listener)
+            .is_some_and(|chain| !chain.receive.is_empty() || !chain.deliver.is_empty())
+    }
+
+    fn screen(
+        &mut self,
+        now: Moment,
+        subscriber: &Arc<Client>,
+        message: &Arc<Message>,
+    ) -> Screened {
+        let Some(chain) = self.generation.chain(subscriber.listener) else {
+            return Screened::Skip;
+        };
+        let mut session = Session { plugins: &self.generation.plugins, seat: &mut self.seat, now };
+        chain.screen(&mut session, subscriber, message)
+    }
+}
