@@ -1,0 +1,159 @@
+//! From configuration words to the words of the rooms it configures.
+
+use std::time::Duration;
+
+use wasmqtt_codec::QoS;
+use wasmqtt_core::client::ListenerId;
+use wasmqtt_core::features::{Features, Versions};
+use wasmqtt_core::limits::{BrokerLimits, Flapping, Limits, Overflow, Queue};
+use wasmqtt_core::subscription::SharedStrategy;
+use wasmqtt_sandbox::{ChainSpec, Fallback, Grants, OnFailure, PluginLimits, PluginSpec};
+
+use crate::config::{self, Config};
+use crate::listen::Settings;
+
+/// What a listener lets its clients do.
+pub(crate) fn settings(listener: &config::Listener) -> Settings {
+    Settings {
+        limits: limits(&listener.limits, features(&listener.features)),
+        max_connections: listener.limits.max_connections as usize,
+        connect_timeout: listener.limits.connect_timeout,
+        disconnect_on_denied: matches!(
+            listener.on_denied_publish,
+            config::OnDeniedPublish::Disconnect
+        ),
+    }
+}
+
+fn limits(limits: &config::Limits, features: Features) -> Limits {
+    Limits {
+        max_packet_size: limits.max_packet_size,
+        receive_maximum: limits.receive_maximum,
+        topic_alias_maximum: limits.topic_alias_maximum,
+        max_inflight: limits.max_inflight,
+        session_expiry_max: seconds(limits.session_expiry_max),
+        queue: Queue {
+            messages: limits.queue.messages,
+            bytes: limits.queue.bytes,
+            overflow: match limits.queue.overflow {
+                config::Overflow::DropNewest => Overflow::DropNewest,
+                config::Overflow::DropOldest => Overflow::DropOldest,
+                config::Overflow::EndSession => Overflow::EndSession,
+                config::Overflow::Disconnect => Overflow::Disconnect,
+            },
+            qos0: limits.queue.qos0,
+        },
+        max_subscriptions: limits.max_subscriptions,
+        max_topic_levels: limits.max_topic_levels,
+        max_topic_length: limits.max_topic_length,
+        keep_alive_max: u16::try_from(seconds(limits.keep_alive_max)).unwrap_or(u16::MAX),
+        publish_rate: None,
+        message_expiry_max: seconds(limits.message_expiry_max),
+        max_sessions_per_name: limits.max_sessions_per_name,
+        flapping: Flapping {
+            connects: limits.flapping.connects,
+            within: seconds(limits.flapping.within),
+            ban: seconds(limits.flapping.ban),
+        },
+        max_user_properties: limits.max_user_properties,
+        max_filters_per_subscribe: limits.max_filters_per_subscribe,
+        features,
+    }
+}
+
+fn features(features: &config::Features) -> Features {
+    let takes = |version| features.protocols.contains(&version);
+    Features {
+        versions: Versions {
+            v31: takes(config::Version::V31),
+            v311: takes(config::Version::V311),
+            v5: takes(config::Version::V5),
+        },
+        max_qos: match features.max_qos {
+            0 => QoS::AtMostOnce,
+            1 => QoS::AtLeastOnce,
+            _ => QoS::ExactlyOnce,
+        },
+        retain: features.retain,
+        wildcard_subscriptions: features.wildcard_subscriptions,
+        subscription_identifiers: features.subscription_identifiers,
+        shared_subscriptions: features.shared_subscriptions,
+        validate_payload_format: features.validate_payload_format,
+        take_over: features.on_duplicate_client_id == config::OnDuplicate::TakeOver,
+        unsafe_client_ids: features.unsafe_client_ids,
+    }
+}
+
+/// What the whole broker may hold.
+pub(crate) fn broker_limits(config: &Config) -> BrokerLimits {
+    let whole = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    BrokerLimits {
+        max_sessions: config.limits.max_sessions as usize,
+        max_retained_messages: config.limits.max_retained_messages as usize,
+        max_retained_bytes: whole(config.limits.max_retained_bytes),
+    }
+}
+
+/// Which member of a share group gets a message.
+pub(crate) fn strategy(config: &Config) -> SharedStrategy {
+    match config.broker.shared_strategy {
+        config::SharedStrategy::RoundRobin => SharedStrategy::RoundRobin,
+        config::SharedStrategy::RoundRobinPerGroup => SharedStrategy::RoundRobinPerGroup,
+        config::SharedStrategy::Random => SharedStrategy::Random,
+        config::SharedStrategy::Local => SharedStrategy::Local,
+        config::SharedStrategy::Sticky => SharedStrategy::Sticky,
+        config::SharedStrategy::HashClientId => SharedStrategy::HashClientId,
+        config::SharedStrategy::HashTopic => SharedStrategy::HashTopic,
+        config::SharedStrategy::Ordered => SharedStrategy::Ordered,
+    }
+}
+
+/// Rounded up, so that a part of a second is never none.
+fn seconds(duration: Duration) -> u32 {
+    let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    u32::try_from(whole).unwrap_or(u32::MAX)
+}
+
+/// The plugins to load.
+pub(crate) fn plugins(config: &Config) -> Vec<PluginSpec> {
+    let spec = |plugin: &config::Plugin| PluginSpec {
+        name: plugin.name.clone(),
+        path: plugin.path.clone(),
+        sha256: plugin.sha256,
+        on_failure: match plugin.on_failure {
+            config::OnFailure::Closed => OnFailure::Closed,
+            config::OnFailure::Open => OnFailure::Open,
+        },
+        reauthorize: plugin.reauthorize,
+        limits: PluginLimits {
+            memory: plugin.limits.memory,
+            call: plugin.limits.call,
+            authenticate: plugin.limits.authenticate,
+            log_lines_per_second: plugin.limits.log_lines_per_second,
+            ..PluginLimits::default()
+        },
+        grants: Grants { topics: plugin.grants.topics.clone() },
+        config: plugin.config.to_string(),
+        location: plugin.location.to_string(),
+    };
+    config.plugins.iter().map(spec).collect()
+}
+
+/// The chains of each listener. `id` answers the place a listener has had since the start.
+pub(crate) fn chains(config: &Config, id: impl Fn(&str) -> Option<ListenerId>) -> Vec<ChainSpec> {
+    let spec = |listener: &config::Listener| {
+        Some(ChainSpec {
+            listener: id(&listener.name)?,
+            name: listener.name.clone(),
+            anonymous: listener.anonymous,
+            default: match listener.default {
+                config::DefaultAnswer::Deny => Fallback::Deny,
+                config::DefaultAnswer::Allow => Fallback::Allow,
+            },
+            authenticate: listener.authenticate.clone(),
+            authorize: listener.authorize.clone(),
+            transform: listener.transform.clone(),
+        })
+    };
+    config.listeners.iter().filter_map(spec).collect()
+}

@@ -1,0 +1,81 @@
+//! The command line.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use wasmqtt::config::{self, Config};
+use wasmqtt::{passwd, run};
+
+/// Used when no other is named and it is there.
+const DEFAULT: &str = "wasmqtt.toml";
+
+/// An MQTT broker whose authentication, authorization and message transformation are WebAssembly components.
+#[derive(Parser)]
+#[command(name = "wasmqtt", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the broker in the foreground. SIGHUP reloads, SIGTERM stops it.
+    Run(Source),
+    /// Check the configuration: every mistake at once, with file and line.
+    Check(Source),
+    /// Print the configuration in force, defaults filled in.
+    PrintConfig(Source),
+    /// Hash a password for the password-file plugin: prints a line for its [plugin.config.users].
+    Passwd {
+        /// User name.
+        name: String,
+    },
+}
+
+#[derive(Args)]
+struct Source {
+    /// Configuration file. Without it: wasmqtt.toml here, else the built-in defaults.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Source {
+    fn path(&self) -> Option<&Path> {
+        self.config.as_deref().or_else(|| Some(Path::new(DEFAULT)).filter(|path| path.exists()))
+    }
+
+    fn load(&self) -> anyhow::Result<(Config, Vec<config::Problem>)> {
+        match self.path() {
+            Some(path) => run::load(path),
+            None => Ok((Config::default(), Vec::new())),
+        }
+    }
+}
+
+impl Cli {
+    /// Does what was asked; errors go to standard error.
+    pub(crate) fn execute(self) -> ExitCode {
+        let done = match &self.command {
+            Command::Run(source) => source
+                .load()
+                .and_then(|(config, warnings)| run::run(config, &warnings, source.path())),
+            Command::Check(source) => source.load().map(|(_, warnings)| {
+                warnings.iter().for_each(|warning| eprintln!("{warning}\n"));
+                println!("the configuration is valid");
+            }),
+            Command::PrintConfig(source) => source.load().map(|(config, warnings)| {
+                warnings.iter().for_each(|warning| eprintln!("{warning}\n"));
+                print!("{}", config::print(&config));
+            }),
+            Command::Passwd { name } => passwd::line(name).map(|line| println!("{line}")),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error:#}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}

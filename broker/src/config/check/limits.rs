@@ -1,0 +1,126 @@
+//! `[limits]` and `[listener.limits]`: ranges, and that a listener only tightens.
+
+use std::time::Duration;
+
+use super::{
+    super::model::{Flapping, Limits, Overflow, Preset, Queue},
+    fields::{Fields, Reporter},
+    preset,
+};
+
+const GIB: u64 = 1 << 30;
+
+/// `[limits]`.
+pub(super) fn global(mut fields: Fields<'_>) -> Limits {
+    let limits = read(&mut fields, &Limits::default());
+    fields.finish();
+    limits
+}
+
+/// `[listener.limits]`. `global` is None when that could not be read; then nothing is compared to it.
+pub(super) fn listener(
+    mut fields: Fields<'_>,
+    preset: Option<Preset>,
+    global: Option<&Limits>,
+    reporter: &Reporter<'_>,
+) -> Limits {
+    let base = global.cloned().unwrap_or_default();
+    for key in Limits::BROKER_WIDE {
+        if let Some(entry) = fields.entry(key) {
+            let message = format!("`{key}` holds for the whole broker, not for one listener");
+            reporter.error(entry.key, message, Some("set it in [limits]".into()));
+        }
+    }
+    let limits = read(&mut fields, &preset::limits(preset, &base));
+    for ((name, own), (_, bound)) in limits.entries().into_iter().zip(base.entries()) {
+        let broker_wide = Limits::BROKER_WIDE.contains(&name);
+        if global.is_some() && !broker_wide && own.is_looser_than(bound) {
+            let message = format!("`listener.limits.{name}` is looser than `limits.{name}`");
+            let help = format!("at most {bound} here, or raise it in [limits]");
+            reporter.error(fields.place_of(name), message, Some(help));
+        }
+    }
+    fields.finish();
+    limits
+}
+
+/// What is not set is as in `base`.
+fn read(fields: &mut Fields<'_>, base: &Limits) -> Limits {
+    let seconds = |least, most| Duration::from_secs(least)..=Duration::from_secs(most);
+    Limits {
+        max_packet_size: fields
+            .size("max_packet_size", 64..=268_435_455)
+            .unwrap_or(base.max_packet_size),
+        receive_maximum: fields
+            .count("receive_maximum", 1..=u16::MAX)
+            .unwrap_or(base.receive_maximum),
+        topic_alias_maximum: fields
+            .count("topic_alias_maximum", 0..=u16::MAX)
+            .unwrap_or(base.topic_alias_maximum),
+        max_inflight: fields.count("max_inflight", 1..=u16::MAX).unwrap_or(base.max_inflight),
+        session_expiry_max: fields
+            .seconds("session_expiry_max", seconds(0, u64::from(u32::MAX) - 1))
+            .unwrap_or(base.session_expiry_max),
+        queue: queue(fields.table("queue"), &base.queue),
+        max_connections: fields
+            .count("max_connections", 1..=10_000_000)
+            .unwrap_or(base.max_connections),
+        connect_timeout: fields
+            .time("connect_timeout", Duration::from_millis(100)..=Duration::from_mins(5))
+            .unwrap_or(base.connect_timeout),
+        keep_alive_max: fields
+            .seconds("keep_alive_max", seconds(0, u16::MAX.into()))
+            .unwrap_or(base.keep_alive_max),
+        max_subscriptions: fields
+            .count("max_subscriptions", 1..=1_000_000)
+            .unwrap_or(base.max_subscriptions),
+        max_topic_levels: fields
+            .count("max_topic_levels", 1..=u16::MAX)
+            .unwrap_or(base.max_topic_levels),
+        max_topic_length: fields
+            .size("max_topic_length", 1..=u16::MAX)
+            .unwrap_or(base.max_topic_length),
+        max_filters_per_subscribe: fields
+            .count("max_filters_per_subscribe", 1..=65_535)
+            .unwrap_or(base.max_filters_per_subscribe),
+        max_user_properties: fields
+            .count("max_user_properties", 0..=u16::MAX)
+            .unwrap_or(base.max_user_properties),
+        message_expiry_max: fields
+            .seconds("message_expiry_max", seconds(0, u32::MAX.into()))
+            .unwrap_or(base.message_expiry_max),
+        max_sessions_per_name: fields
+            .count("max_sessions_per_name", 0..=1_000_000)
+            .unwrap_or(base.max_sessions_per_name),
+        flapping: flapping(fields.table("flapping"), &base.flapping),
+        max_sessions: fields.count("max_sessions", 1..=100_000_000).unwrap_or(base.max_sessions),
+        max_retained_messages: fields
+            .count("max_retained_messages", 1..=100_000_000)
+            .unwrap_or(base.max_retained_messages),
+        max_retained_bytes: fields
+            .size("max_retained_bytes", 1024..=1024 * GIB)
+            .unwrap_or(base.max_retained_bytes),
+    }
+}
+
+fn flapping(mut fields: Fields<'_>, base: &Flapping) -> Flapping {
+    let second = Duration::from_secs(1);
+    let flapping = Flapping {
+        connects: fields.count("connects", 0..=1_000_000).unwrap_or(base.connects),
+        within: fields.seconds("within", second..=Duration::from_hours(24)).unwrap_or(base.within),
+        ban: fields.seconds("ban", second..=Duration::from_hours(30 * 24)).unwrap_or(base.ban),
+    };
+    fields.finish();
+    flapping
+}
+
+fn queue(mut fields: Fields<'_>, base: &Queue) -> Queue {
+    let queue = Queue {
+        messages: fields.count("messages", 1..=10_000_000).unwrap_or(base.messages),
+        bytes: fields.size("bytes", 1024..=64 * GIB).unwrap_or(base.bytes),
+        overflow: fields.word("overflow", Overflow::WORDS).unwrap_or(base.overflow),
+        qos0: fields.flag("qos0").unwrap_or(base.qos0),
+    };
+    fields.finish();
+    queue
+}

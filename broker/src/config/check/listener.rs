@@ -1,0 +1,206 @@
+//! `[[listener]]`: addresses, chains, and whether what is written lets in nobody or everybody.
+
+use std::net::SocketAddr;
+
+use super::{
+    super::{
+        model::{DefaultAnswer, Limits, Listener, OnDeniedPublish, Preset, Protocol},
+        problem::{Place, quote},
+    },
+    features,
+    fields::{Fields, Reporter, Text, suggestion},
+    name, preset,
+};
+
+/// Listeners of one configuration.
+const MAX_LISTENERS: usize = 64;
+/// Designed, but not served by this version.
+const LATER: [&str; 4] = ["tls", "ws", "wss", "unix"];
+
+/// A listener that could be read, with the places other listeners' problems refer to.
+struct Found {
+    listener: Listener,
+    bind: Option<Place>,
+}
+
+/// `plugins` are the names that are declared, whether or not the rest of their declaration is right.
+pub(super) fn listeners(
+    root: &mut Fields<'_>,
+    global: Option<&Limits>,
+    plugins: &[Text<'_>],
+    reporter: &Reporter<'_>,
+) -> Vec<Listener> {
+    let mut found: Vec<Found> = Vec::new();
+    let mut names: Vec<Text<'_>> = Vec::new();
+    for mut fields in root.tables("listener", MAX_LISTENERS) {
+        let place = fields.place;
+        let before = reporter.errors();
+        let own_name = name(&mut fields, &mut names, reporter);
+        let bind = bind(&mut fields, reporter);
+        let listener = Listener {
+            name: own_name,
+            bind: bind.map_or(Listener::default().bind, |(address, _)| address),
+            ..listener(fields, global, plugins, reporter)
+        };
+        if let Some((address, place)) = bind {
+            taken(address, place, &found, reporter);
+        }
+        if reporter.errors() == before {
+            warn(&listener, place, reporter);
+        }
+        found.push(Found { listener, bind: bind.map(|(_, place)| place) });
+    }
+    found.into_iter().map(|found| found.listener).collect()
+}
+
+fn listener(
+    mut fields: Fields<'_>,
+    global: Option<&Limits>,
+    plugins: &[Text<'_>],
+    reporter: &Reporter<'_>,
+) -> Listener {
+    let preset = fields.word("preset", Preset::WORDS);
+    let base = preset::listener(preset);
+    let mut chain = |key| chain(&mut fields, key, plugins, reporter);
+    let listener = Listener {
+        authenticate: chain("authenticate"),
+        authorize: chain("authorize"),
+        transform: chain("transform"),
+        protocol: base.protocol,
+        anonymous: fields.flag("anonymous").unwrap_or(base.anonymous),
+        default: fields.word("default", DefaultAnswer::WORDS).unwrap_or(base.default),
+        on_denied_publish: fields
+            .word("on_denied_publish", OnDeniedPublish::WORDS)
+            .unwrap_or(base.on_denied_publish),
+        features: features::features(&mut fields, base.features, reporter),
+        limits: super::limits::listener(fields.table("limits"), preset, global, reporter),
+        name: base.name,
+        bind: base.bind,
+    };
+    fields.finish();
+    listener
+}
+
+/// The address, unless the protocol is the one whose addresses are paths.
+fn bind(fields: &mut Fields<'_>, reporter: &Reporter<'_>) -> Option<(SocketAddr, Place)> {
+    let protocol = fields.text("protocol");
+    if let Some(Text { text, place }) = protocol
+        && !Protocol::WORDS.iter().any(|(word, _)| *word == text)
+    {
+        let name = quote(text);
+        let (message, help) = if LATER.contains(&text) {
+            let message = format!("protocol {name} is not served by this version");
+            (message, Some("use \"tcp\"".to_owned()))
+        } else {
+            let help = suggestion(text, Protocol::WORDS.iter().map(|(word, _)| *word));
+            (format!("protocol {name} does not exist"), help)
+        };
+        reporter.error(place, message, help);
+    }
+    if protocol.is_some_and(|protocol| protocol.text == "unix") {
+        fields.entry("bind");
+        return None;
+    }
+    let text = fields.required("bind", "\"127.0.0.1:1883\"")?;
+    address(text, "listener.bind", reporter).map(|address| (address, text.place))
+}
+
+/// An IP address and a port.
+pub(super) fn address(text: Text<'_>, key: &str, reporter: &Reporter<'_>) -> Option<SocketAddr> {
+    let address = text.text.parse().ok();
+    if address.is_none() {
+        let guess = match text.text.rsplit_once(':') {
+            Some(("localhost", port)) => format!("127.0.0.1:{port}"),
+            Some(("" | "*", port)) => format!("0.0.0.0:{port}"),
+            _ if text.text.parse::<std::net::Ipv4Addr>().is_ok() => format!("{}:1883", text.text),
+            _ if text.text.parse::<std::net::Ipv6Addr>().is_ok() => format!("[{}]:1883", text.text),
+            _ => "127.0.0.1:1883".into(),
+        };
+        let guess = if guess.parse::<SocketAddr>().is_ok() { &guess } else { "127.0.0.1:1883" };
+        let message = format!("`{key}`: {} is not an address and a port", quote(text.text));
+        reporter.error(text.place, message, Some(format!("write \"{guess}\"")));
+    }
+    address
+}
+
+/// Reports an address that the system would refuse because an earlier listener has it.
+fn taken(address: SocketAddr, place: Place, earlier: &[Found], reporter: &Reporter<'_>) {
+    let same = |other: SocketAddr| {
+        address.port() != 0
+            && address.port() == other.port()
+            && address.is_ipv4() == other.is_ipv4()
+            && (address.ip() == other.ip()
+                || address.ip().is_unspecified()
+                || other.ip().is_unspecified())
+    };
+    for found in earlier {
+        if let Some(first) = found.bind
+            && same(found.listener.bind)
+        {
+            let message = format!(
+                "{address} is taken: listener {} is bound to {}",
+                quote(&found.listener.name),
+                found.listener.bind
+            );
+            reporter.error(place, message, Some(format!("see {}", reporter.sources.name(first))));
+            return;
+        }
+    }
+}
+
+/// A name no plugin has is an error, never an open door.
+fn chain(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    plugins: &[Text<'_>],
+    reporter: &Reporter<'_>,
+) -> Vec<String> {
+    let texts = fields.texts(key).unwrap_or_default();
+    let mut chain: Vec<String> = Vec::with_capacity(texts.len().min(plugins.len()));
+    for Text { text, place } in texts {
+        let declared = plugins.iter().any(|plugin| plugin.text == text);
+        if chain.iter().any(|name| name == text) {
+            let message = format!("`listener.{key}` names plugin {} twice", quote(text));
+            reporter.error(place, message, Some("a chain asks each plugin once".into()));
+        } else if !declared && !reporter.incomplete {
+            let message = format!("`listener.{key}`: there is no plugin {}", quote(text));
+            let help = suggestion(text, plugins.iter().map(|plugin| plugin.text));
+            reporter.error(place, message, help.or(Some("add it as a [[plugin]]".into())));
+        } else {
+            chain.push(text.to_owned());
+        }
+    }
+    chain
+}
+
+fn warn(listener: &Listener, place: Place, reporter: &Reporter<'_>) {
+    let name = quote(&listener.name);
+    let denies = listener.default == DefaultAnswer::Deny;
+    if listener.authenticate.is_empty() && !listener.anonymous {
+        reporter.warning(
+            place,
+            format!("listener {name} lets nobody in: it has no authenticator"),
+            Some("name one in `authenticate`, or set anonymous = true".into()),
+        );
+    }
+    if listener.authorize.is_empty() && denies {
+        reporter.warning(
+            place,
+            format!("listener {name} lets nobody do anything: it has no authorizer"),
+            Some(
+                "name one in `authorize`, let the authenticator give permissions, or set \
+                 default = \"allow\""
+                    .into(),
+            ),
+        );
+    }
+    if listener.anonymous && !denies && !listener.bind.ip().to_canonical().is_loopback() {
+        reporter.warning(
+            place,
+            format!("listener {name} is open to everybody who can reach {}", listener.bind),
+            Some(
+                "anonymous = true with default = \"allow\" is meant for a loopback address".into(),
+            ),
+        );
+    }
+}

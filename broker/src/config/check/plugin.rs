@@ -1,0 +1,175 @@
+//! `[[plugin]]`: where a component is, what it may take and reach, and the configuration it is handed.
+
+use std::{path::Path, time::Duration};
+
+use serde_json::{Map, Number, Value as Json};
+
+use super::{
+    super::{
+        file,
+        model::{Grants, Location, OnFailure, Plugin, PluginLimits},
+        problem::{Place, quote},
+        tree::{Node, Table, Value},
+    },
+    fields::{Fields, Reporter, Text},
+    name, topic,
+};
+
+/// Plugins of one configuration.
+const MAX_PLUGINS: usize = 256;
+/// Capabilities that are designed, but not served by this version.
+const LATER: [&str; 4] = ["http", "kv", "metrics", "revocation"];
+
+/// The plugins, and every name that is declared.
+pub(super) fn plugins<'a>(
+    root: &mut Fields<'a>,
+    reporter: &'a Reporter<'a>,
+) -> (Vec<Plugin>, Vec<Text<'a>>) {
+    let mut plugins = Vec::new();
+    let mut names = Vec::new();
+    for mut fields in root.tables("plugin", MAX_PLUGINS) {
+        let name = name(&mut fields, &mut names, reporter);
+        plugins.push(plugin(name, fields, reporter));
+    }
+    (plugins, names)
+}
+
+fn plugin(name: String, mut fields: Fields<'_>, reporter: &Reporter<'_>) -> Plugin {
+    let file = reporter.sources.path(fields.place).to_owned();
+    let line = reporter.sources.line(fields.place);
+    let path = fields.required("path", "\"target/plugins/example.wasm\"");
+    if let Some(Text { text: "", place }) = path {
+        reporter.error(place, "`plugin.path` is empty", None);
+    }
+    let plugin = Plugin {
+        name,
+        path: file::resolve(Path::new(path.map_or("", |path| path.text)), &file),
+        sha256: fields.text("sha256").and_then(|text| digest(text, reporter)),
+        on_failure: fields.word("on_failure", OnFailure::WORDS).unwrap_or(OnFailure::Closed),
+        reauthorize: fields.flag("reauthorize").unwrap_or(false),
+        limits: limits(fields.table("limits")),
+        grants: grants(fields.table("grants"), reporter),
+        config: config(&mut fields, reporter),
+        location: Location { file, line },
+    };
+    fields.finish();
+    plugin
+}
+
+/// Empty is as good as absent.
+fn digest(text: Text<'_>, reporter: &Reporter<'_>) -> Option<[u8; 32]> {
+    if text.text.is_empty() {
+        return None;
+    }
+    let digest = hex(text.text);
+    if digest.is_none() {
+        let message = format!("`plugin.sha256`: {} is not a SHA-256", quote(text.text));
+        reporter.error(text.place, message, Some("write 64 hexadecimal digits".into()));
+    }
+    digest
+}
+
+fn hex(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    if pairs.len() != digest.len() {
+        return None;
+    }
+    for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
+        let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|n| u8::try_from(n).ok());
+        *byte = nibble(*high)? << 4 | nibble(*low)?;
+    }
+    Some(digest)
+}
+
+fn limits(mut fields: Fields<'_>) -> PluginLimits {
+    let base = PluginLimits::default();
+    let deadline = || Duration::from_millis(1)..=Duration::from_secs(60);
+    let limits = PluginLimits {
+        memory: fields.size("memory", 64 << 10..=1 << 30).unwrap_or(base.memory),
+        call: fields.time("call", deadline()).unwrap_or(base.call),
+        authenticate: fields.time("authenticate", deadline()).unwrap_or(base.authenticate),
+        log_lines_per_second: fields
+            .count("log_lines_per_second", 0..=100_000)
+            .unwrap_or(base.log_lines_per_second),
+    };
+    fields.finish();
+    limits
+}
+
+fn grants(mut fields: Fields<'_>, reporter: &Reporter<'_>) -> Grants {
+    let mut topics = Vec::new();
+    for Text { text, place } in fields.texts("topics").unwrap_or_default() {
+        match topic::fault(text) {
+            None => topics.push(text.to_owned()),
+            Some(fault) => {
+                let message = format!("`plugin.grants.topics`: {} {fault}", quote(text));
+                reporter.error(place, message, None);
+            }
+        }
+    }
+    for key in LATER {
+        if let Some(entry) = fields.entry(key) {
+            let message = format!("`plugin.grants.{key}` is not served by this version");
+            reporter.error(entry.key, message, Some("remove it".into()));
+        }
+    }
+    fields.finish();
+    Grants { topics }
+}
+
+fn config(fields: &mut Fields<'_>, reporter: &Reporter<'_>) -> Json {
+    let Some(entry) = fields.entry("config") else { return Json::Object(Map::new()) };
+    match &entry.node.value {
+        Value::Table(table) => object(table, reporter),
+        other => {
+            let message = format!("`plugin.config` must be a table, not {}", other.kind());
+            reporter.error(entry.node.place, message, Some("write [plugin.config]".into()));
+            Json::Null
+        }
+    }
+}
+
+fn object(table: &Table, reporter: &Reporter<'_>) -> Json {
+    table.iter().map(|(key, entry)| (key.clone(), json(&entry.node, reporter))).collect()
+}
+
+fn json(node: &Node, reporter: &Reporter<'_>) -> Json {
+    match &node.value {
+        Value::Text(text) | Value::Date(text) => Json::String(text.clone()),
+        Value::Integer(integer) => Json::from(*integer),
+        Value::Float(float) => number(*float, node.place, reporter),
+        Value::Boolean(boolean) => Json::Bool(*boolean),
+        Value::Array(nodes) => nodes.iter().map(|node| json(node, reporter)).collect(),
+        Value::Table(table) => object(table, reporter),
+    }
+}
+
+fn number(float: f64, place: Place, reporter: &Reporter<'_>) -> Json {
+    match Number::from_f64(float) {
+        Some(number) => Json::Number(number),
+        None => {
+            let message = format!("JSON, which plugins are configured with, has no `{float}`");
+            reporter.error(place, message, None);
+            Json::Null
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_64_hexadecimal_digits() {
+        let text = "00ff".repeat(15) + "AbCd";
+        let digest = hex(&text).unwrap();
+        assert_eq!(digest[..4], [0, 0xff, 0, 0xff]);
+        assert_eq!(digest[30..], [0xab, 0xcd]);
+        for text in
+            [text[1..].to_owned(), text[2..].to_owned(), format!("{text}00"), "zz".repeat(32)]
+        {
+            assert_eq!(hex(&text), None);
+        }
+    }
+}

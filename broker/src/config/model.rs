@@ -1,0 +1,264 @@
+//! What a checked configuration is: plain data, with every default in one place.
+//!
+//! It knows neither TOML nor files; `check` is the only place that builds a [`Config`] from one, and it
+//! enforces the bounds named here.
+
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+/// An enumeration whose values are words of the configuration file.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $value:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$doc])* $value,)+ }
+
+        impl $name {
+            pub(in crate::config) const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$value),)+];
+
+            /// As it is written in the configuration.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$value => $word,)+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+mod limits;
+mod listener;
+
+pub(in crate::config) use limits::Bound;
+pub use limits::{Flapping, Limits, Overflow, Queue};
+pub(in crate::config) use listener::Switch;
+pub use listener::{
+    DefaultAnswer, Features, Listener, OnDeniedPublish, OnDuplicate, Preset, Protocol, Version,
+};
+
+/// Everything the broker is told. The default is one listener on the loopback address that lets nobody in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `[broker]`.
+    pub broker: Broker,
+    /// `[limits]`: the bounds of every listener that does not tighten them.
+    pub limits: Limits,
+    /// `[[listener]]`: 1 to 64, names and addresses unique.
+    pub listeners: Vec<Listener>,
+    /// `[[plugin]]`: at most 256, names unique.
+    pub plugins: Vec<Plugin>,
+    /// `[log]`.
+    pub log: Log,
+    /// `[admin]`; not served by this version.
+    pub admin: Option<Admin>,
+    /// Every file that was read, the first one first. Empty when no file was.
+    pub sources: Vec<PathBuf>,
+    /// Every directory an `include` pattern was matched in: a file that appears there may belong to the
+    /// configuration.
+    pub include_directories: Vec<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            broker: Broker::default(),
+            limits: Limits::default(),
+            listeners: vec![Listener::default()],
+            plugins: Vec::new(),
+            log: Log::default(),
+            admin: None,
+            sources: Vec::new(),
+            include_directories: Vec::new(),
+        }
+    }
+}
+
+/// `[broker]`. Changes need a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broker {
+    /// Data-plane threads; 0 = one per core. At most 256. Default 0.
+    pub workers: usize,
+    /// Where durable state will live; this version keeps state in memory. Default `data`.
+    pub data_dir: PathBuf,
+    /// Which member of a share group gets a message. Default round-robin.
+    pub shared_strategy: SharedStrategy,
+    /// Time between two `$SYS` reports, whole seconds; zero = none. At most 24 h. Default 10 s.
+    pub sys_interval: Duration,
+}
+
+impl Default for Broker {
+    fn default() -> Self {
+        Self {
+            workers: 0,
+            data_dir: "data".into(),
+            shared_strategy: SharedStrategy::RoundRobin,
+            sys_interval: Duration::from_secs(10),
+        }
+    }
+}
+
+words! {
+    /// Which member of a share group gets a message. One that is away or full is passed over.
+    SharedStrategy {
+        /// One after the other, at each filter of a share name.
+        RoundRobin = "round-robin",
+        /// One after the other, over all filters of a share name.
+        RoundRobinPerGroup = "round-robin-per-group",
+        /// Any.
+        Random = "random",
+        /// Members on the publisher's worker thread first.
+        Local = "local",
+        /// The same one for as long as it takes messages.
+        Sticky = "sticky",
+        /// By the publisher's client identifier.
+        HashClientId = "hash-client-id",
+        /// By the topic.
+        HashTopic = "hash-topic",
+        /// Each publisher stays with one member.
+        Ordered = "ordered",
+    }
+}
+
+/// `[[plugin]]`: one component, and what it may do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plugin {
+    /// 1 to 64 letters, digits, `-` and `_`; unique. Required. Chains use it.
+    pub name: String,
+    /// The component, already resolved: relative to the working directory, or, where no file is there and
+    /// one is beside the configuration file that names it, relative to that file. Required.
+    pub path: PathBuf,
+    /// SHA-256 of the component; it is not loaded when it differs. Default none.
+    pub sha256: Option<[u8; 32]>,
+    /// What counts as its answer when it fails. Default closed.
+    pub on_failure: OnFailure,
+    /// Whether a message it moved is judged again as the client, instead of by `grants.topics`.
+    /// Default false.
+    pub reauthorize: bool,
+    /// What it may take.
+    pub limits: PluginLimits,
+    /// What it may reach.
+    pub grants: Grants,
+    /// `[plugin.config]`, always an object: handed to the plugin's `init` as JSON. Dates are strings.
+    /// Default empty.
+    pub config: serde_json::Value,
+    /// Where it is configured.
+    pub location: Location,
+}
+
+words! {
+    /// What counts as a plugin's answer when it failed, trapped or was late.
+    OnFailure {
+        /// Refuse, deny, reject, or skip that one delivery.
+        Closed = "closed",
+        /// As if it had abstained or forwarded.
+        Open = "open",
+    }
+}
+
+/// `plugin.limits`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginLimits {
+    /// Linear memory of one instance, in bytes. 64 KiB to 1 GiB. Default 16 MiB.
+    pub memory: u64,
+    /// Deadline of one call on the data path. 1 ms to 60 s. Default 5 ms.
+    pub call: Duration,
+    /// Deadline of one `authenticate` call. 1 ms to 60 s. Default 2 s.
+    pub authenticate: Duration,
+    /// Lines it may log in a second. At most 100 000. Default 100.
+    pub log_lines_per_second: u32,
+}
+
+impl Default for PluginLimits {
+    fn default() -> Self {
+        Self {
+            memory: 16 << 20,
+            call: Duration::from_millis(5),
+            authenticate: Duration::from_secs(2),
+            log_lines_per_second: 100,
+        }
+    }
+}
+
+/// `plugin.grants`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Topic filters; a message may be moved to a topic one of them matches. Default none.
+    pub topics: Vec<String>,
+}
+
+/// A place in a configuration file, for messages about what is configured there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Location {
+    /// As it was named on the command line or by an `include`.
+    pub file: PathBuf,
+    /// From 1.
+    pub line: u32,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file.display(), self.line)
+    }
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The least severe lines that are written. Default info.
+    pub level: LogLevel,
+    /// Default text. A change needs a restart.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: LogLevel::Info, format: LogFormat::Text }
+    }
+}
+
+words! {
+    /// How severe a log line is.
+    LogLevel {
+        /// Every step.
+        Trace = "trace",
+        /// What helps to find a fault.
+        Debug = "debug",
+        /// What an operator wants to read later.
+        Info = "info",
+        /// What an operator should look at.
+        Warn = "warn",
+        /// What an operator must act on.
+        Error = "error",
+    }
+}
+
+words! {
+    /// How log lines are written.
+    LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object per line.
+        Json = "json",
+    }
+}
+
+/// `[admin]`. Nothing listens there in this version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Default 127.0.0.1:18083.
+    pub bind: SocketAddr,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 18083)) }
+    }
+}

@@ -1,0 +1,238 @@
+//! `[limits]` and `[listener.limits]`: the numbers, and which of two is the tighter one.
+
+use std::{fmt, time::Duration};
+
+use super::super::unit;
+
+/// `[limits]` and `[listener.limits]`: what one client, or all of them together, may take.
+///
+/// A listener may only tighten; there these hold the effective values. The three that hold for the whole
+/// broker cannot be set on a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest packet a client may send, in bytes, as in CONNACK's Maximum Packet Size. 64 to 268 435 455.
+    /// Default 1 MiB.
+    pub max_packet_size: u32,
+    /// QoS 1 and 2 publications a client may have unacknowledged towards the broker, as in CONNACK's
+    /// Receive Maximum. At least 1. Default 1024.
+    pub receive_maximum: u16,
+    /// Topic aliases a client may set; 0 = none. Default 32.
+    pub topic_alias_maximum: u16,
+    /// QoS 1 and 2 publications towards one client that it has not acknowledged, whatever it would take.
+    /// At least 1. Default 1024.
+    pub max_inflight: u16,
+    /// Longest a session outlives its connection, whole seconds. 0 to 4 294 967 294 s. Default 24 h.
+    pub session_expiry_max: Duration,
+    /// What may wait for one session.
+    pub queue: Queue,
+    /// Connections of one listener at the same time. 1 to 10 000 000. Default 100 000.
+    pub max_connections: u32,
+    /// Time from accepting a socket until a whole CONNECT has arrived. 100 ms to 5 min. Default 10 s.
+    pub connect_timeout: Duration,
+    /// Longest keep-alive a client may ask for, whole seconds; zero = whatever it asks for, or none. At most
+    /// 65 535 s. Default zero.
+    pub keep_alive_max: Duration,
+    /// Subscriptions of one session. 1 to 1 000 000. Default 1000.
+    pub max_subscriptions: u32,
+    /// Levels of a topic name or filter: the number of `/` plus one. At least 1. Default 128.
+    pub max_topic_levels: u16,
+    /// Bytes of a topic name or filter. At least 1. Default 65 535, the most MQTT can carry.
+    pub max_topic_length: u16,
+    /// Filters of one SUBSCRIBE; those beyond it are refused. 1 to 65 535. Default 1000.
+    pub max_filters_per_subscribe: u32,
+    /// User properties of one CONNECT, will, PUBLISH or SUBSCRIBE. 0 to 65 535. Default 100.
+    pub max_user_properties: u16,
+    /// Longest life of a message, whole seconds: one that asks for longer, or for ever, gets this; zero = none.
+    /// At most 4 294 967 295 s. Default zero.
+    pub message_expiry_max: Duration,
+    /// Sessions, connected or not, of one authentication name; 0 = no bound. At most 1 000 000. Default 0.
+    pub max_sessions_per_name: u32,
+    /// How often one client identifier may connect.
+    pub flapping: Flapping,
+    /// Sessions, connected or not, of the whole broker. 1 to 100 000 000. Default 1 000 000.
+    pub max_sessions: u32,
+    /// Retained messages of the whole broker. 1 to 100 000 000. Default 100 000.
+    pub max_retained_messages: u32,
+    /// Bytes of all retained messages, of the whole broker. 1 KiB to 1 TiB. Default 256 MiB.
+    pub max_retained_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_packet_size: 1 << 20,
+            receive_maximum: 1024,
+            topic_alias_maximum: 32,
+            max_inflight: 1024,
+            session_expiry_max: Duration::from_hours(24),
+            queue: Queue::default(),
+            max_connections: 100_000,
+            connect_timeout: Duration::from_secs(10),
+            keep_alive_max: Duration::ZERO,
+            max_subscriptions: 1000,
+            max_topic_levels: 128,
+            max_topic_length: u16::MAX,
+            max_filters_per_subscribe: 1000,
+            max_user_properties: 100,
+            message_expiry_max: Duration::ZERO,
+            max_sessions_per_name: 0,
+            flapping: Flapping::default(),
+            max_sessions: 1_000_000,
+            max_retained_messages: 100_000,
+            max_retained_bytes: 256 << 20,
+        }
+    }
+}
+
+/// `limits.queue`: what may wait for one session, connected or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Messages. 1 to 10 000 000. Default 1000.
+    pub messages: u32,
+    /// Bytes of their topics, properties and payloads. 1 KiB to 64 GiB. Default 1 MiB.
+    pub bytes: u64,
+    /// What happens at either bound. Default drop-oldest.
+    pub overflow: Overflow,
+    /// Whether messages with QoS 0 wait for a client that is away. Default false.
+    pub qos0: bool,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { messages: 1000, bytes: 1 << 20, overflow: Overflow::DropOldest, qos0: false }
+    }
+}
+
+/// `limits.flapping`: a client identifier that connects more often is refused for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flapping {
+    /// Connects; 0 = as often as it likes. At most 1 000 000. Default 0.
+    pub connects: u32,
+    /// Time from the first of them in which they count, whole seconds. 1 s to 24 h. Default 1 min.
+    pub within: Duration,
+    /// Time for which it is then refused, whole seconds. 1 s to 30 d. Default 5 min.
+    pub ban: Duration,
+}
+
+impl Default for Flapping {
+    fn default() -> Self {
+        Self { connects: 0, within: Duration::from_mins(1), ban: Duration::from_mins(5) }
+    }
+}
+
+words! {
+    /// What happens to a session whose queue is full.
+    Overflow {
+        /// The message that does not fit is dropped.
+        DropNewest = "drop-newest",
+        /// The messages that have waited longest are dropped.
+        DropOldest = "drop-oldest",
+        /// The session ends with all its state.
+        EndSession = "end-session",
+        /// The client is disconnected; its session stays.
+        Disconnect = "disconnect",
+    }
+}
+
+/// One value of [`Limits`], without its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) enum Bound {
+    Bytes(u64),
+    Count(u64),
+    Time(Duration),
+    /// A time whose zero means that there is no bound.
+    TimeOrNone(Duration),
+    Overflow(Overflow),
+    /// A count whose zero means that there is no bound.
+    CountOrNone(u64),
+    Flag(bool),
+    /// A time that is neither tight nor loose by itself.
+    Span(Duration),
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Bytes(bytes) => f.write_str(&unit::size(bytes)),
+            Self::Count(count) | Self::CountOrNone(count) => count.fmt(f),
+            Self::Time(time) | Self::TimeOrNone(time) | Self::Span(time) => {
+                f.write_str(&unit::duration(time))
+            }
+            Self::Overflow(overflow) => overflow.fmt(f),
+            Self::Flag(flag) => flag.fmt(f),
+        }
+    }
+}
+
+impl Bound {
+    /// Whether this would let through what `other` stops. Policies have no order.
+    pub(in crate::config) fn is_looser_than(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Bytes(a), Self::Bytes(b)) | (Self::Count(a), Self::Count(b)) => a > b,
+            (Self::Time(a), Self::Time(b)) => a > b,
+            (Self::CountOrNone(a), Self::CountOrNone(b)) => b != 0 && (a == 0 || a > b),
+            (Self::TimeOrNone(a), Self::TimeOrNone(b)) => !b.is_zero() && (a.is_zero() || a > b),
+            _ => false,
+        }
+    }
+}
+
+impl Limits {
+    /// The limits that hold for the whole broker.
+    pub(in crate::config) const BROKER_WIDE: [&str; 3] =
+        ["max_sessions", "max_retained_messages", "max_retained_bytes"];
+
+    /// Every limit under its dotted name, in the order of the annotated default configuration.
+    pub(in crate::config) fn entries(&self) -> [(&'static str, Bound); 25] {
+        // No `..`: a new limit that is not listed here does not compile.
+        let Self {
+            max_packet_size,
+            receive_maximum,
+            topic_alias_maximum,
+            max_inflight,
+            session_expiry_max,
+            queue: Queue { messages, bytes, overflow, qos0 },
+            max_connections,
+            connect_timeout,
+            keep_alive_max,
+            max_subscriptions,
+            max_topic_levels,
+            max_topic_length,
+            max_filters_per_subscribe,
+            max_user_properties,
+            message_expiry_max,
+            max_sessions_per_name,
+            flapping: Flapping { connects, within, ban },
+            max_sessions,
+            max_retained_messages,
+            max_retained_bytes,
+        } = *self;
+        [
+            ("max_packet_size", Bound::Bytes(max_packet_size.into())),
+            ("receive_maximum", Bound::Count(receive_maximum.into())),
+            ("topic_alias_maximum", Bound::Count(topic_alias_maximum.into())),
+            ("max_inflight", Bound::Count(max_inflight.into())),
+            ("session_expiry_max", Bound::Time(session_expiry_max)),
+            ("queue.messages", Bound::Count(messages.into())),
+            ("queue.bytes", Bound::Bytes(bytes)),
+            ("queue.overflow", Bound::Overflow(overflow)),
+            ("queue.qos0", Bound::Flag(qos0)),
+            ("max_connections", Bound::Count(max_connections.into())),
+            ("connect_timeout", Bound::Time(connect_timeout)),
+            ("keep_alive_max", Bound::TimeOrNone(keep_alive_max)),
+            ("max_subscriptions", Bound::Count(max_subscriptions.into())),
+            ("max_topic_levels", Bound::Count(max_topic_levels.into())),
+            ("max_topic_length", Bound::Bytes(max_topic_length.into())),
+            ("max_filters_per_subscribe", Bound::Count(max_filters_per_subscribe.into())),
+            ("max_user_properties", Bound::Count(max_user_properties.into())),
+            ("message_expiry_max", Bound::TimeOrNone(message_expiry_max)),
+            ("max_sessions_per_name", Bound::CountOrNone(max_sessions_per_name.into())),
+            ("flapping.connects", Bound::CountOrNone(connects.into())),
+            ("flapping.within", Bound::Span(within)),
+            ("flapping.ban", Bound::Span(ban)),
+            ("max_sessions", Bound::Count(max_sessions.into())),
+            ("max_retained_messages", Bound::Count(max_retained_messages.into())),
+            ("max_retained_bytes", Bound::Bytes(max_retained_bytes)),
+        ]
+    }
+}

@@ -1,0 +1,205 @@
+//! `[[listener]]`: an address, who is asked about its clients, and what they are offered.
+
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use super::Limits;
+
+/// `[[listener]]`: one address clients connect to, and who is asked about them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// 1 to 64 letters, digits, `-` and `_`; unique. Required.
+    pub name: String,
+    /// Default tcp.
+    pub protocol: Protocol,
+    /// Required. Port 0 lets the system choose one.
+    pub bind: SocketAddr,
+    /// Whether a client that no authenticator refused may enter without a name. Default false.
+    pub anonymous: bool,
+    /// Plugin names, in the order they are asked. Default none.
+    pub authenticate: Vec<String>,
+    /// Plugin names, in the order they are asked. Default none.
+    pub authorize: Vec<String>,
+    /// Plugin names, each sees what the one before it made. Default none.
+    pub transform: Vec<String>,
+    /// The answer when every authorizer abstained, or there is none. Default deny.
+    pub default: DefaultAnswer,
+    /// What a 3.1 or 3.1.1 client sees of a publication that was denied; MQTT 5 clients get a reason code.
+    /// Default acknowledge.
+    pub on_denied_publish: OnDeniedPublish,
+    /// What of MQTT its clients are offered.
+    pub features: Features,
+    /// The effective limits: `[limits]`, tightened by `[listener.limits]`.
+    pub limits: Limits,
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self {
+            name: "mqtt".into(),
+            protocol: Protocol::Tcp,
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 1883)),
+            anonymous: false,
+            authenticate: Vec::new(),
+            authorize: Vec::new(),
+            transform: Vec::new(),
+            default: DefaultAnswer::Deny,
+            on_denied_publish: OnDeniedPublish::Acknowledge,
+            features: Features::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Listener {
+    /// The three chains under the names of their keys.
+    pub fn chains(&self) -> [(&'static str, &[String]); 3] {
+        [
+            ("authenticate", &self.authenticate),
+            ("authorize", &self.authorize),
+            ("transform", &self.transform),
+        ]
+    }
+}
+
+/// The switches of `[[listener]]`. New connections get what a reload changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Features {
+    /// Versions that are taken; at least one. Default all.
+    pub protocols: Vec<Version>,
+    /// The highest QoS of a publication, a will or a subscription. 0 to 2. Default 2.
+    pub max_qos: u8,
+    /// Whether messages are retained for, and retained ones sent to, its clients. Default true.
+    pub retain: bool,
+    /// Default true.
+    pub wildcard_subscriptions: bool,
+    /// Default true.
+    pub subscription_identifiers: bool,
+    /// Default true.
+    pub shared_subscriptions: bool,
+    /// Whether a payload that is declared to be UTF-8 must be. Default true.
+    pub validate_payload_format: bool,
+    /// What becomes of a client whose identifier is connected. Default take-over.
+    pub on_duplicate_client_id: OnDuplicate,
+    /// Whether client identifiers and user names may hold `+`, `#`, `/` and control characters. Default true.
+    pub unsafe_client_ids: bool,
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Self {
+            protocols: Version::WORDS.iter().map(|(_, version)| *version).collect(),
+            max_qos: 2,
+            retain: true,
+            wildcard_subscriptions: true,
+            subscription_identifiers: true,
+            shared_subscriptions: true,
+            validate_payload_format: true,
+            on_duplicate_client_id: OnDuplicate::TakeOver,
+            unsafe_client_ids: true,
+        }
+    }
+}
+
+/// One switch of [`Features`], without its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::config) enum Switch {
+    Flag(bool),
+    Number(u8),
+    Word(&'static str),
+    Words(Vec<&'static str>),
+}
+
+impl Features {
+    /// Every switch under its name, in the order of the annotated default configuration.
+    pub(in crate::config) fn entries(&self) -> [(&'static str, Switch); 9] {
+        // No `..`: a new switch that is not listed here does not compile.
+        let Self {
+            protocols,
+            max_qos,
+            retain,
+            wildcard_subscriptions,
+            subscription_identifiers,
+            shared_subscriptions,
+            validate_payload_format,
+            on_duplicate_client_id,
+            unsafe_client_ids,
+        } = self;
+        let words = protocols.iter().map(|version| version.as_str()).collect();
+        [
+            ("protocols", Switch::Words(words)),
+            ("max_qos", Switch::Number(*max_qos)),
+            ("retain", Switch::Flag(*retain)),
+            ("wildcard_subscriptions", Switch::Flag(*wildcard_subscriptions)),
+            ("subscription_identifiers", Switch::Flag(*subscription_identifiers)),
+            ("shared_subscriptions", Switch::Flag(*shared_subscriptions)),
+            ("validate_payload_format", Switch::Flag(*validate_payload_format)),
+            ("on_duplicate_client_id", Switch::Word(on_duplicate_client_id.as_str())),
+            ("unsafe_client_ids", Switch::Flag(*unsafe_client_ids)),
+        ]
+    }
+}
+
+words! {
+    /// What fills in the keys of a listener that are not written. It leaves no other trace.
+    Preset {
+        /// Everybody may do everything.
+        Open = "open",
+        /// The limits of Azure Event Grid.
+        EventGrid = "event-grid",
+        /// The limits of AWS IoT Core.
+        IotCore = "iot-core",
+    }
+}
+
+words! {
+    /// What becomes of a client whose identifier is connected.
+    OnDuplicate {
+        /// It gets the session, and the connection that had it is closed.
+        TakeOver = "take-over",
+        /// It is refused.
+        Refuse = "refuse",
+    }
+}
+
+words! {
+    /// A version of MQTT.
+    Version {
+        /// MQTT 3.1.
+        V31 = "3.1",
+        /// MQTT 3.1.1.
+        V311 = "3.1.1",
+        /// MQTT 5.0.
+        V5 = "5.0",
+    }
+}
+
+words! {
+    /// What a listener speaks below MQTT.
+    Protocol {
+        /// MQTT on TCP, in the clear.
+        Tcp = "tcp",
+    }
+}
+
+words! {
+    /// A listener's answer when no authorizer had one.
+    DefaultAnswer {
+        /// The request is refused.
+        Deny = "deny",
+        /// The request is granted.
+        Allow = "allow",
+    }
+}
+
+words! {
+    /// What a client without reason codes sees of a publication that was denied.
+    OnDeniedPublish {
+        /// It is acknowledged like any other, and dropped.
+        Acknowledge = "acknowledge",
+        /// The connection is closed.
+        Disconnect = "disconnect",
+    }
+}

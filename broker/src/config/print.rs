@@ -1,0 +1,139 @@
+//! The effective configuration as TOML that `check` reads back as the same configuration.
+//!
+//! It holds what environment variables brought, so it may hold secrets.
+
+use std::fmt::{self, Write as _};
+
+use serde_json::Value as Json;
+
+use super::{
+    env,
+    model::{Admin, Bound, Broker, Config, Limits, Listener, Log, Plugin, PluginLimits, Switch},
+    unit,
+};
+
+/// The configuration as one file without includes. Every key is there, set or not; a listener's limits
+/// only where they are tighter.
+pub fn print(config: &Config) -> String {
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = write(&mut out, config);
+    out
+}
+
+fn write(out: &mut String, config: &Config) -> fmt::Result {
+    let Broker { workers, data_dir, shared_strategy, sys_interval } = &config.broker;
+    writeln!(out, "[broker]")?;
+    writeln!(out, "workers = {workers}")?;
+    writeln!(out, "data_dir = {}", text(&data_dir.to_string_lossy()))?;
+    writeln!(out, "shared_strategy = \"{shared_strategy}\"")?;
+    writeln!(out, "sys_interval = {}", text(&unit::duration(*sys_interval)))?;
+    writeln!(out, "\n[limits]")?;
+    limits(out, &config.limits, None)?;
+    for listener in &config.listeners {
+        write_listener(out, listener, &config.limits)?;
+    }
+    for plugin in &config.plugins {
+        write_plugin(out, plugin)?;
+    }
+    let Log { level, format } = &config.log;
+    writeln!(out, "\n[log]\nlevel = \"{level}\"\nformat = \"{format}\"")?;
+    if let Some(Admin { bind }) = &config.admin {
+        writeln!(out, "\n[admin]\nbind = \"{bind}\"")?;
+    }
+    Ok(())
+}
+
+/// Those that differ from `global`, or all. Dotted keys make one table of the queue.
+fn limits(out: &mut String, limits: &Limits, global: Option<&Limits>) -> fmt::Result {
+    let global = global.map(Limits::entries);
+    for (at, (name, bound)) in limits.entries().into_iter().enumerate() {
+        let same = global.as_ref().and_then(|entries| entries.get(at)).map(|(_, bound)| *bound);
+        if same != Some(bound) {
+            let written = bound.to_string();
+            let plain = matches!(bound, Bound::Count(_) | Bound::CountOrNone(_) | Bound::Flag(_));
+            let written = if plain { written } else { text(&written) };
+            writeln!(out, "{name} = {written}")?;
+        }
+    }
+    Ok(())
+}
+
+fn write_listener(out: &mut String, listener: &Listener, global: &Limits) -> fmt::Result {
+    writeln!(out, "\n[[listener]]")?;
+    writeln!(out, "name = {}", text(&listener.name))?;
+    writeln!(out, "protocol = \"{}\"", listener.protocol)?;
+    writeln!(out, "bind = \"{}\"", listener.bind)?;
+    writeln!(out, "anonymous = {}", listener.anonymous)?;
+    for (key, chain) in listener.chains() {
+        writeln!(out, "{key} = {}", list(chain))?;
+    }
+    writeln!(out, "default = \"{}\"", listener.default)?;
+    writeln!(out, "on_denied_publish = \"{}\"", listener.on_denied_publish)?;
+    for (key, switch) in listener.features.entries() {
+        match switch {
+            Switch::Flag(flag) => writeln!(out, "{key} = {flag}")?,
+            Switch::Number(number) => writeln!(out, "{key} = {number}")?,
+            Switch::Word(word) => writeln!(out, "{key} = \"{word}\"")?,
+            Switch::Words(words) => writeln!(out, "{key} = {}", list(&words))?,
+        }
+    }
+    if listener.limits != *global {
+        writeln!(out, "[listener.limits]")?;
+        limits(out, &listener.limits, Some(global))?;
+    }
+    Ok(())
+}
+
+fn write_plugin(out: &mut String, plugin: &Plugin) -> fmt::Result {
+    writeln!(out, "\n[[plugin]]")?;
+    writeln!(out, "name = {}", text(&plugin.name))?;
+    writeln!(out, "path = {}", text(&plugin.path.to_string_lossy()))?;
+    let digest: String = plugin.sha256.iter().flatten().map(|byte| format!("{byte:02x}")).collect();
+    writeln!(out, "sha256 = \"{digest}\"")?;
+    writeln!(out, "on_failure = \"{}\"", plugin.on_failure)?;
+    writeln!(out, "reauthorize = {}", plugin.reauthorize)?;
+    let PluginLimits { memory, call, authenticate, log_lines_per_second } = &plugin.limits;
+    writeln!(out, "limits.memory = {}", text(&unit::size(*memory)))?;
+    writeln!(out, "limits.call = {}", text(&unit::duration(*call)))?;
+    writeln!(out, "limits.authenticate = {}", text(&unit::duration(*authenticate)))?;
+    writeln!(out, "limits.log_lines_per_second = {log_lines_per_second}")?;
+    writeln!(out, "grants.topics = {}", list(&plugin.grants.topics))?;
+    if let Json::Object(config) = &plugin.config
+        && !config.is_empty()
+    {
+        let config = toml::Table::from_iter([("config".to_owned(), toml(&plugin.config))]);
+        let plugin = toml::Table::from_iter([("plugin".to_owned(), config.into())]);
+        // Everything `toml` makes can be written.
+        write!(out, "{}", toml::to_string(&plugin).map_err(|_| fmt::Error)?)?;
+    }
+    Ok(())
+}
+
+/// What the value was before `check` made JSON of it. TOML has no null, nor does `check` make one.
+fn toml(json: &Json) -> toml::Value {
+    match json {
+        Json::Null => toml::Value::String(String::new()),
+        Json::Bool(flag) => (*flag).into(),
+        Json::Number(number) => match number.as_i64() {
+            Some(integer) => integer.into(),
+            None => number.as_f64().unwrap_or_default().into(),
+        },
+        Json::String(text) => env::PLUGIN.escape(text).into(),
+        Json::Array(values) => values.iter().map(toml).collect::<Vec<_>>().into(),
+        Json::Object(fields) => fields
+            .iter()
+            .map(|(key, value)| (key.clone(), toml(value)))
+            .collect::<toml::Table>()
+            .into(),
+    }
+}
+
+fn text(text: &str) -> String {
+    toml::Value::String(env::BROKER.escape(text)).to_string()
+}
+
+fn list(texts: &[impl AsRef<str>]) -> String {
+    let texts: Vec<String> = texts.iter().map(|one| text(one.as_ref())).collect();
+    format!("[{}]", texts.join(", "))
+}

@@ -1,0 +1,40 @@
+//! The only place where a connection meets a stream.
+
+mod enter;
+mod turn;
+mod wire;
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+
+use tokio::net::TcpStream;
+use wasmqtt_core::connection::Departure;
+
+use crate::listen::Seat;
+use crate::worker::{Shared, with_local};
+use turn::{Driver, Ended};
+use wire::Wire;
+
+/// Serves one connection from its first byte to its last.
+pub(crate) async fn drive(stream: TcpStream, peer: SocketAddr, seat: Seat, shared: Shared) {
+    // Boxed: what the handshake needs is gone once it is done, and most connections are idle for most of their
+    // lives.
+    let entered =
+        Box::pin(enter::enter(Wire::new(stream), peer, seat.listener().clone(), shared.clone()));
+    let Some((wire, connection)) = entered.await else { return };
+    let mut driver = Driver::new(wire, connection, seat.listener(), shared);
+    let ended = poll_fn(|cx| driver.poll(cx)).await;
+    driver.say_goodbye(&ended);
+    depart(&driver, &ended);
+    driver.log(&ended);
+    driver.close().await;
+}
+
+fn depart(driver: &Driver, ended: &Ended) {
+    let how = match ended {
+        Ended::Disconnected(departure) => *departure,
+        Ended::Fault(_, departure) => *departure,
+        Ended::Lost(_) => Departure::LOST,
+    };
+    with_local(|local| driver.depart(&mut local.lane, how));
+}

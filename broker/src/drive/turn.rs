@@ -1,0 +1,356 @@
+//! The steady state of a connection: one turn after another, each with one read, one look into the mailbox and one
+//! write.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::Sleep;
+use wasmqtt_codec::{Frame, PacketId, QoS, Version};
+use wasmqtt_core::broker::{Lane, Published};
+use wasmqtt_core::client::Client;
+use wasmqtt_core::connection::{Connection, Departure, Inbound};
+use wasmqtt_core::fault::Fault;
+use wasmqtt_core::judge::Refusal;
+use wasmqtt_core::limits::{Limits, TURN_DELIVERIES};
+use wasmqtt_core::session::Session;
+use wasmqtt_core::time::Moment;
+
+use super::wire::Wire;
+use crate::listen::Listener;
+use crate::worker::{Local, Shared, with_local};
+
+/// Turns in a row before other connections of the worker get theirs.
+const TURNS: usize = 4;
+/// How long the last bytes may take.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Why a connection is over.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The client said good-bye.
+    Disconnected(Departure),
+    /// Somebody did something wrong, or the broker wants it so.
+    Fault(Fault, Departure),
+    /// The stream ended, or broke.
+    Lost(Option<io::Error>),
+}
+
+impl From<Fault> for Ended {
+    fn from(fault: Fault) -> Self {
+        Ended::Fault(fault, Departure::LOST)
+    }
+}
+
+impl From<wasmqtt_codec::DecodeError> for Ended {
+    fn from(error: wasmqtt_codec::DecodeError) -> Self {
+        Fault::from(error).into()
+    }
+}
+
+/// A connection and its wire.
+pub(super) struct Driver {
+    wire: Wire,
+    connection: Connection,
+    // The same three as the connection's, which is borrowed while a packet is handed on.
+    client: Arc<Client>,
+    session: Arc<Session>,
+    limits: Arc<Limits>,
+    shared: Shared,
+    /// Rings at the connection's deadline, or at one it had before.
+    alarm: Option<Pin<Box<Sleep>>>,
+    disconnect_on_denied: bool,
+    /// What came behind CONNECT has not been looked at yet.
+    has_ahead: bool,
+}
+
+impl Driver {
+    pub(super) fn new(
+        wire: Wire,
+        connection: Connection,
+        listener: &Listener,
+        shared: Shared,
+    ) -> Self {
+        let alarm = connection
+            .deadline()
+            .map(|at| Box::pin(tokio::time::sleep_until(shared.clock.instant(at))));
+        Self {
+            client: Arc::clone(connection.client()),
+            session: Arc::clone(connection.session()),
+            limits: Arc::clone(connection.limits()),
+            has_ahead: !wire.kept().is_empty(),
+            disconnect_on_denied: listener.settings.load().disconnect_on_denied,
+            wire,
+            connection,
+            shared,
+            alarm,
+        }
+    }
+
+    /// Takes turns until there is nothing to do; ready when the connection is over.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        let turned = with_local(|local| {
+            for _ in 0..TURNS {
+                match self.turn(cx, local) {
+                    Ok(true) => {}
+                    Ok(false) => return Ok(false),
+                    Err(ended) => {
+                        // What was answered before goes out before the connection does.
+                        self.wire.append(&local.out);
+                        local.out.clear();
+                        return Err(ended);
+                    }
+                }
+            }
+            Ok(true)
+        });
+        match turned {
+            Some(Ok(false)) => self.poll_alarm(cx),
+            Some(Ok(true)) => {
+                cx.waker().wake_by_ref();
+                // Also of a client that never pauses, time runs out.
+                self.poll_alarm(cx)
+            }
+            Some(Err(ended)) => Poll::Ready(ended),
+            None => Poll::Ready(Ended::Lost(None)),
+        }
+    }
+
+    /// One turn; true when there may be more to do.
+    fn turn(&mut self, cx: &mut Context<'_>, local: &mut Local) -> Result<bool, Ended> {
+        let owner = self.connection.attachment();
+        let mailbox = Arc::clone(&self.session.mailbox);
+        if self.wire.is_blocked() {
+            match self.wire.poll_flush(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Err(Ended::Lost(Some(error))),
+                // A reader that does not read is not read from; it can still be told to go.
+                Poll::Pending => {
+                    let noticed = mailbox.poll_notice(owner, cx).is_ready();
+                    if noticed {
+                        self.heed(local)?;
+                    }
+                    return Ok(noticed);
+                }
+            }
+        }
+        let now = self.shared.clock.now();
+        let more = self.read(cx, local, now)?;
+        let mail = mailbox.poll_ready(owner, self.connection.room(), cx).is_ready();
+        if mail {
+            self.heed(local)?;
+            self.pump(local, now)?;
+        }
+        if !local.out.is_empty() {
+            local.counters.bytes_sent += local.out.len() as u64;
+            self.wire.write(cx, &mut local.out).map_err(|error| Ended::Lost(Some(error)))?;
+        }
+        Ok(more || mail)
+    }
+
+    /// Does what the mailbox asks for ahead of its messages: what is no longer allowed must not be among them.
+    fn heed(&self, local: &mut Local) -> Result<(), Ended> {
+        let (owner, mailbox) = (self.connection.attachment(), &self.session.mailbox);
+        if let Some(notice) = mailbox.take_notice(owner) {
+            let (fault, departure) = self.connection.noticed(notice);
+            return Err(Ended::Fault(fault, departure));
+        }
+        if mailbox.take_rejudge(owner) {
+            let (now, broker) = (self.shared.clock.now(), &self.shared.broker);
+            for filter in broker.rejudge(&mut local.lane, now, &self.client, &self.session) {
+                let client_id = &*self.client.id;
+                tracing::info!(client_id, %filter, "subscription is no longer allowed");
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads once and deals with every whole packet; true when something came.
+    fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        local: &mut Local,
+        now: Moment,
+    ) -> Result<bool, Ended> {
+        let Local { lane, scratch, out, counters, .. } = local;
+        let len = if std::mem::take(&mut self.has_ahead) {
+            0
+        } else {
+            match self.wire.poll_read(cx, scratch) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Ok(0)) => return Err(Ended::Lost(None)),
+                Poll::Ready(Ok(len)) => len,
+                Poll::Ready(Err(error)) => return Err(Ended::Lost(Some(error))),
+            }
+        };
+        counters.bytes_received += len as u64;
+        let Self { wire, connection, client, session, limits, shared, .. } = self;
+        let strict = self.disconnect_on_denied;
+        let mut hand = Hand { connection, client, session, limits, shared, lane, now, strict };
+        let max = limits.max_packet_size;
+        let fresh = scratch.get(..len).unwrap_or_default();
+        wire.frames(fresh, max, |frame| {
+            counters.packets_received += 1;
+            hand.receive(frame, out)
+        })?;
+        Ok(true)
+    }
+
+    fn pump(&mut self, local: &mut Local, now: Moment) -> Result<(), Ended> {
+        let Local { lane, out, deliveries, counters, .. } = local;
+        let (owner, room) = (self.connection.attachment(), self.connection.room());
+        self.session.mailbox.pull(owner, TURN_DELIVERIES, room, deliveries);
+        self.shared.broker.screen(lane, now, &self.client, deliveries);
+        let pumped = self.connection.pump(now, deliveries, out);
+        if pumped.is_err() {
+            self.shared.broker.give_back(&self.session, deliveries);
+        }
+        counters.publish_sent += pumped? as u64;
+        Ok(())
+    }
+
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        while let Some(alarm) = &mut self.alarm {
+            ready!(alarm.as_mut().poll(cx));
+            let now = self.shared.clock.now();
+            if let Some(fault) = self.connection.overdue(now) {
+                return Poll::Ready(fault.into());
+            }
+            // Packets came meanwhile and moved the deadline.
+            match self.connection.deadline() {
+                Some(at) => {
+                    let at = self
+                        .shared
+                        .clock
+                        .instant(at)
+                        .max(tokio::time::Instant::now() + Duration::from_millis(1));
+                    alarm.as_mut().reset(at);
+                }
+                None => self.alarm = None,
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Writes the DISCONNECT that tells the client why, where there is one to write.
+    pub(super) fn say_goodbye(&mut self, ended: &Ended) {
+        if let Ended::Fault(fault, _) = ended {
+            let mut out = Vec::new();
+            self.connection.close(fault.reason(), &mut out);
+            self.wire.append(&out);
+        }
+    }
+
+    pub(super) fn depart(&self, lane: &mut Lane, how: Departure) {
+        let now = self.shared.clock.now();
+        let attachment = self.connection.attachment();
+        self.shared.broker.depart(lane, now, &self.session, attachment, how);
+    }
+
+    pub(super) fn log(&self, ended: &Ended) {
+        let (client_id, peer) = (&*self.client.id, &*self.client.peer);
+        match ended {
+            Ended::Disconnected(_) => tracing::info!(client_id, peer, "client disconnected"),
+            Ended::Fault(fault, _) => {
+                tracing::info!(client_id, peer, %fault, code = %fault.reason(), "connection closed");
+            }
+            Ended::Lost(None) => tracing::info!(client_id, peer, "connection lost"),
+            Ended::Lost(Some(error)) => tracing::info!(client_id, peer, %error, "connection lost"),
+        }
+    }
+
+    pub(super) async fn close(mut self) {
+        close(&mut self.wire).await;
+    }
+}
+
+/// Writes what is pending and ends the stream, within a bound. Then reads on until the other side has closed too: a
+/// socket that is dropped with unread bytes resets the connection, and the last words would be lost.
+pub(super) async fn close(wire: &mut Wire) {
+    let closing = poll_fn(|cx| {
+        let _ = ready!(wire.poll_flush(cx));
+        let _ = ready!(wire.poll_shutdown(cx));
+        let drained = with_local(|local| {
+            for _ in 0..TURNS {
+                match ready!(wire.poll_read(cx, &mut local.scratch)) {
+                    Ok(len) if len > 0 => {}
+                    _ => return Poll::Ready(()),
+                }
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        });
+        drained.unwrap_or(Poll::Ready(()))
+    });
+    let _ = tokio::time::timeout(CLOSING, closing).await;
+}
+
+/// Hands on what one packet asks for.
+struct Hand<'a> {
+    connection: &'a mut Connection,
+    client: &'a Arc<Client>,
+    session: &'a Arc<Session>,
+    limits: &'a Limits,
+    shared: &'a Shared,
+    lane: &'a mut Lane,
+    now: Moment,
+    /// A refused publication of a 3.x client ends its connection.
+    strict: bool,
+}
+
+impl Hand<'_> {
+    fn receive(&mut self, frame: Frame<'_>, out: &mut Vec<u8>) -> Result<(), Ended> {
+        let broker = &self.shared.broker;
+        match self.connection.receive(self.now, frame, out)? {
+            Inbound::Settled => Ok(()),
+            Inbound::Publish(publication) => {
+                let (packet_id, qos) = (publication.packet_id, publication.parts.qos);
+                let published = broker.publish(self.lane, self.now, self.client, publication.parts);
+                self.acknowledge(packet_id, qos, published, out)
+            }
+            Inbound::Subscribe(subscribe) => {
+                let Self { lane, client, session, limits, .. } = self;
+                let id = subscribe.packet_id;
+                let codes = broker.subscribe(lane, self.now, client, session, limits, &subscribe);
+                self.connection.subscribed(id, &codes, out);
+                Ok(())
+            }
+            Inbound::Unsubscribe(unsubscribe) => {
+                let id = unsubscribe.packet_id;
+                let codes = broker.unsubscribe(self.session, &unsubscribe);
+                self.connection.unsubscribed(id, &codes, out);
+                Ok(())
+            }
+            Inbound::Disconnect(departure) => Err(Ended::Disconnected(departure)),
+        }
+    }
+
+    fn acknowledge(
+        &mut self,
+        packet_id: Option<PacketId>,
+        qos: QoS,
+        published: Result<Published, Refusal>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Ended> {
+        let outcome = match &published {
+            Ok(published) => Ok(published.reason()),
+            Err(refusal) => {
+                tracing::debug!(
+                    client_id = &*self.client.id,
+                    code = %refusal.code,
+                    reason = refusal.reason.as_deref(),
+                    "publication refused"
+                );
+                if self.strict && self.client.version != Version::V5 {
+                    self.connection.give_up(packet_id);
+                    return Err(Fault::PublishRefused(refusal.code).into());
+                }
+                Err(refusal)
+            }
+        };
+        Ok(self.connection.acknowledge(packet_id, qos, outcome, out)?)
+    }
+}

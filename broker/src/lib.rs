@@ -1,0 +1,213 @@
+//! The shell of wasmqtt: everything that touches the operating system, and the only place that assembles.
+//!
+//! [`Server::start`] reads top down as the architecture does: plugins, broker, workers, listeners.
+
+mod assemble;
+mod clock;
+pub mod config;
+mod drive;
+mod listen;
+pub mod log;
+pub mod passwd;
+pub mod reload;
+pub mod run;
+mod sys;
+mod watch;
+mod worker;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use wasmqtt_codec::ReasonCode;
+use wasmqtt_core::broker::Broker;
+use wasmqtt_core::client::ListenerId;
+use wasmqtt_sandbox::{LoadError, Options, Sandbox};
+
+use clock::Clock;
+use config::Config;
+use listen::Listener;
+use worker::{Shared, Workers};
+
+/// How long connected clients have to take their DISCONNECT.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Authentications that may be computed at once, per plugin.
+const AUTHENTICATION_INSTANCES: usize = 4;
+
+/// A running broker.
+pub struct Server {
+    /// What it runs by, after the last reload.
+    config: Mutex<Config>,
+    sandbox: Arc<Sandbox>,
+    broker: Arc<Broker>,
+    listeners: HashMap<String, Arc<Listener>>,
+    addresses: Vec<SocketAddr>,
+    workers: Arc<Workers>,
+    tasks: JoinSet<()>,
+    stopping: tokio::sync::watch::Sender<bool>,
+}
+
+/// Why a broker did not start. Everything that is wrong with its plugins is told at once.
+#[derive(Debug)]
+pub enum StartError {
+    /// Plugins that cannot be loaded.
+    Plugins(Vec<LoadError>),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl From<anyhow::Error> for StartError {
+    fn from(error: anyhow::Error) -> Self {
+        StartError::Other(error)
+    }
+}
+
+impl Server {
+    /// Loads the plugins, starts the workers and opens the listeners, in this order: a client that gets in is judged
+    /// from its first packet. Runs on the control plane's runtime.
+    ///
+    /// # Errors
+    /// Every plugin that cannot be loaded, or the first thing that the operating system refuses.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let count = match config.broker.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            count => count,
+        };
+        let id = |position: usize| ListenerId(u16::try_from(position).unwrap_or(u16::MAX));
+        let places = config.listeners.iter().enumerate();
+        let places: HashMap<String, Arc<Listener>> = places
+            .map(|(position, listener)| {
+                let settings = assemble::settings(listener);
+                let name = listener.name.clone();
+                (name.clone(), Arc::new(Listener::new(id(position), name, settings)))
+            })
+            .collect();
+
+        let sandbox = Sandbox::new(Options {
+            workers: count,
+            cache_dir: cache_dir(),
+            authentication_instances: AUTHENTICATION_INSTANCES,
+        })
+        .map_err(|error| StartError::Plugins(vec![error]))?;
+        let sandbox = Arc::new(sandbox);
+        let (plugins, chains) = (assemble::plugins(&config), chains(&config, &places));
+        let preparing = Arc::clone(&sandbox);
+        let prepared = tokio::task::spawn_blocking(move || preparing.prepare(&plugins, &chains));
+        let generation = prepared
+            .await
+            .map_err(|error| StartError::Other(error.into()))?
+            .map_err(StartError::Plugins)?;
+        for plugin in generation.plugins() {
+            tracing::info!(plugin = plugin.name, sha256 = plugin.digest, "plugin loaded");
+        }
+        sandbox.swap(generation);
+
+        let broker = Broker::new(assemble::broker_limits(&config), seed());
+        let broker = Arc::new(broker.sharing(assemble::strategy(&config)));
+        let (stopping, stopped) = tokio::sync::watch::channel(false);
+        let shared = Shared {
+            broker: Arc::clone(&broker),
+            gate: sandbox.gate(),
+            control: tokio::runtime::Handle::current(),
+            authentications: Arc::new(AtomicUsize::new(0)),
+            clock: Clock::start(),
+            stopping: stopped,
+        };
+        let judges = (0..count).map(|worker| sandbox.judge(worker)).collect();
+        let workers = Workers::start(judges, &shared).context("cannot start the workers")?;
+        let workers = Arc::new(workers);
+
+        let mut tasks = JoinSet::new();
+        let mut addresses = Vec::new();
+        for listener in &config.listeners {
+            let socket = open(listener).await?;
+            addresses.extend(socket.local_addr().ok());
+            if let Some(place) = places.get(&listener.name) {
+                tasks.spawn(listen::accept(socket, Arc::clone(place), Arc::clone(&workers)));
+            }
+        }
+        tasks.spawn(sys::publish(
+            Arc::clone(&broker),
+            Arc::clone(&workers),
+            config.broker.sys_interval,
+        ));
+        Ok(Self {
+            config: Mutex::new(config),
+            sandbox,
+            broker,
+            listeners: places,
+            addresses,
+            workers,
+            tasks,
+            stopping,
+        })
+    }
+
+    /// The addresses that are listened on, in the order of the configuration.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Stops accepting, tells every client that the broker shuts down (0x8B), and waits a while for them to go.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+        self.stopping.send_replace(true);
+        let told = self.broker.disconnect_all(ReasonCode::ServerShuttingDown);
+        tracing::info!(sessions = told, "shutting down");
+        let drained = tokio::time::timeout(DRAIN, async {
+            while self.workers.connections() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        if drained.await.is_err() {
+            let left = self.workers.connections();
+            tracing::warn!(connections = left, "not everybody took the hint; closing");
+        }
+        let workers = self.workers;
+        let stopped = tokio::task::spawn_blocking(move || {
+            if let Ok(workers) = Arc::try_unwrap(workers).map_err(|_| ()) {
+                workers.stop();
+            }
+        });
+        let _ = stopped.await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn open(listener: &config::Listener) -> anyhow::Result<TcpListener> {
+    listen::bind(&listener.name, listener.bind).await.with_context(|| {
+        format!(
+            "cannot listen on {} (listener `{}`): is another broker running there, or may this user not use the \
+             port?",
+            listener.bind, listener.name
+        )
+    })
+}
+
+fn chains(
+    config: &Config,
+    places: &HashMap<String, Arc<Listener>>,
+) -> Vec<wasmqtt_sandbox::ChainSpec> {
+    assemble::chains(config, |name| places.get(name).map(|listener| listener.id))
+}
+
+/// Compiled components are kept between runs: compiling a JavaScript component takes seconds.
+fn cache_dir() -> Option<PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    base.filter(|path| path.is_absolute()).or_else(home).map(|path| path.join("wasmqtt"))
+}
+
+/// Differs from run to run; nothing secret depends on it.
+fn seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos() & u128::from(u64::MAX)).unwrap_or(0)
+        ^ u64::from(std::process::id())
+}

@@ -1,0 +1,168 @@
+//! `$SYS`: what the broker says of itself, under the names mosquitto gave them, so that dashboards and exporters made
+//! for it work.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmqtt_core::broker::Broker;
+
+use crate::worker::{Counters, Workers};
+
+/// Windows of the load averages.
+const WINDOWS: [(&str, f64); 3] = [("1min", 60.0), ("5min", 300.0), ("15min", 900.0)];
+
+/// Publishes every `interval`, for ever; zero = never.
+pub(crate) async fn publish(broker: Arc<Broker>, workers: Arc<Workers>, interval: Duration) {
+    if interval.is_zero() {
+        return;
+    }
+    let mut tree = Tree::new();
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        let gauges = Gauges {
+            connected: workers.connections(),
+            sessions: broker.sessions(),
+            subscriptions: broker.subscriptions(),
+            retained: broker.retained(),
+        };
+        let topics = tree.topics(Instant::now(), &workers.counters().await, &gauges);
+        workers.publish_own(topics).await;
+    }
+}
+
+/// What is, rather than what was counted.
+struct Gauges {
+    connected: usize,
+    sessions: usize,
+    subscriptions: usize,
+    retained: usize,
+}
+
+/// Messages per minute and the like, as moving averages.
+#[derive(Default)]
+struct Load([f64; WINDOWS.len()]);
+
+impl Load {
+    /// Takes in `count` more events within `elapsed` seconds.
+    fn add(&mut self, count: u64, elapsed: f64) {
+        let per_minute = count as f64 / elapsed * 60.0;
+        for (average, (_, window)) in self.0.iter_mut().zip(WINDOWS) {
+            *average = per_minute + (*average - per_minute) * (-elapsed / window).exp();
+        }
+    }
+}
+
+struct Tree {
+    started: Instant,
+    updated: Instant,
+    before: Counters,
+    loads: [Load; 7],
+    most_connected: usize,
+}
+
+impl Tree {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            started: now,
+            updated: now,
+            before: Counters::default(),
+            loads: Default::default(),
+            most_connected: 0,
+        }
+    }
+
+    fn topics(&mut self, now: Instant, count: &Counters, gauges: &Gauges) -> Vec<(String, String)> {
+        self.most_connected = self.most_connected.max(gauges.connected);
+        let uptime = now.duration_since(self.started).as_secs();
+        let disconnected = gauges.sessions.saturating_sub(gauges.connected);
+        let mut topics: Vec<(String, String)> = [
+            ("version", concat!("wasmqtt ", env!("CARGO_PKG_VERSION")).to_owned()),
+            ("uptime", format!("{uptime} seconds")),
+            ("clients/connected", gauges.connected.to_string()),
+            ("clients/active", gauges.connected.to_string()),
+            ("clients/disconnected", disconnected.to_string()),
+            ("clients/inactive", disconnected.to_string()),
+            ("clients/maximum", self.most_connected.to_string()),
+            ("clients/total", gauges.sessions.to_string()),
+            ("connections/socket/count", count.connections.to_string()),
+            ("bytes/received", count.bytes_received.to_string()),
+            ("bytes/sent", count.bytes_sent.to_string()),
+            ("messages/received", count.packets_received.to_string()),
+            ("publish/messages/received", count.publish_received.to_string()),
+            ("publish/messages/sent", count.publish_sent.to_string()),
+            ("publish/messages/dropped", count.publish_dropped.to_string()),
+            ("retained messages/count", gauges.retained.to_string()),
+            ("subscriptions/count", gauges.subscriptions.to_string()),
+        ]
+        .map(|(name, value)| (format!("$SYS/broker/{name}"), value))
+        .into();
+        self.add_loads(now, count, &mut topics);
+        topics
+    }
+
+    fn add_loads(&mut self, now: Instant, count: &Counters, topics: &mut Vec<(String, String)>) {
+        let elapsed = now.duration_since(self.updated).as_secs_f64();
+        let before = std::mem::replace(&mut self.before, *count);
+        self.updated = now;
+        let events = [
+            ("connections", count.connections.saturating_sub(before.connections)),
+            ("bytes/received", count.bytes_received.saturating_sub(before.bytes_received)),
+            ("bytes/sent", count.bytes_sent.saturating_sub(before.bytes_sent)),
+            ("messages/received", count.packets_received.saturating_sub(before.packets_received)),
+            ("publish/received", count.publish_received.saturating_sub(before.publish_received)),
+            ("publish/sent", count.publish_sent.saturating_sub(before.publish_sent)),
+            ("publish/dropped", count.publish_dropped.saturating_sub(before.publish_dropped)),
+        ];
+        for (load, (name, more)) in self.loads.iter_mut().zip(events) {
+            if elapsed > 0.0 {
+                load.add(more, elapsed);
+            }
+            for (average, (window, _)) in load.0.iter().zip(WINDOWS) {
+                topics.push((format!("$SYS/broker/load/{name}/{window}"), format!("{average:.2}")));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value<'a>(topics: &'a [(String, String)], name: &str) -> &'a str {
+        let topic = format!("$SYS/broker/{name}");
+        &topics.iter().find(|(found, _)| *found == topic).unwrap().1
+    }
+
+    #[test]
+    fn loads_follow_the_rate_and_counts_are_what_was_counted() {
+        let mut tree = Tree::new();
+        let gauges = Gauges { connected: 3, sessions: 5, subscriptions: 7, retained: 1 };
+        let mut count = Counters::default();
+        let mut topics = Vec::new();
+        for step in 1..=360u64 {
+            count.publish_received += 100;
+            topics = tree.topics(tree.started + Duration::from_secs(step * 10), &count, &gauges);
+        }
+        assert_eq!(value(&topics, "publish/messages/received"), "36000");
+        assert_eq!(value(&topics, "load/publish/received/1min"), "600.00");
+        let slow: f64 = value(&topics, "load/publish/received/15min").parse().unwrap();
+        assert!((580.0..600.0).contains(&slow), "{slow}");
+        assert_eq!(value(&topics, "uptime"), "3600 seconds");
+        assert_eq!(value(&topics, "clients/disconnected"), "2");
+        assert_eq!(value(&topics, "retained messages/count"), "1");
+    }
+
+    #[test]
+    fn the_maximum_stays_when_clients_go() {
+        let mut tree = Tree::new();
+        let (now, count) = (Instant::now(), Counters::default());
+        let gauges = |connected| Gauges { connected, sessions: 9, subscriptions: 0, retained: 0 };
+        tree.topics(now, &count, &gauges(9));
+        let topics = tree.topics(now, &count, &gauges(2));
+        assert_eq!(value(&topics, "clients/maximum"), "9");
+        assert_eq!(value(&topics, "clients/connected"), "2");
+    }
+}

@@ -1,0 +1,276 @@
+//! The data plane: one OS thread per worker, each with a runtime of its own and the connections pinned to it.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+use wasmqtt_core::broker::{Broker, Lane};
+use wasmqtt_core::judge::{Gate, Judge};
+use wasmqtt_core::mailbox::Delivery;
+
+use crate::clock::Clock;
+use crate::drive;
+use crate::listen::Seat;
+
+/// New connections and orders that wait for one worker. Accepting waits when it is full.
+const QUEUE: usize = 1024;
+/// What one read takes at most, in bytes.
+const SCRATCH: usize = 64 << 10;
+/// How often sessions and wills that are due are looked for.
+const HOUSEKEEPING: Duration = Duration::from_millis(200);
+/// How often the store is searched for expired retained messages, in turns of housekeeping.
+const RETAINED_EVERY: u32 = 300;
+
+thread_local! {
+    static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) };
+}
+
+/// What a worker's connections share: never touched by another thread.
+pub(crate) struct Local {
+    /// Judge, memo and counters.
+    pub(crate) lane: Lane,
+    /// What a read goes into; a connection keeps only what is left of an incomplete packet.
+    pub(crate) scratch: Box<[u8]>,
+    /// What a turn writes; a connection keeps only what the socket did not take.
+    pub(crate) out: Vec<u8>,
+    /// What a turn takes from a mailbox.
+    pub(crate) deliveries: Vec<Delivery>,
+    /// What was counted since the worker began.
+    pub(crate) counters: Counters,
+}
+
+/// Counts of one worker, or of all: plain numbers, summed when somebody asks.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
+    /// Connections accepted.
+    pub(crate) connections: u64,
+    pub(crate) bytes_received: u64,
+    pub(crate) bytes_sent: u64,
+    /// Whole packets of every kind, after CONNECT.
+    pub(crate) packets_received: u64,
+    /// Publications that were judged and routed.
+    pub(crate) publish_received: u64,
+    pub(crate) publish_sent: u64,
+    /// Copies for subscribers that found a full mailbox.
+    pub(crate) publish_dropped: u64,
+}
+
+impl std::ops::AddAssign for Counters {
+    fn add_assign(&mut self, other: Self) {
+        self.connections += other.connections;
+        self.bytes_received += other.bytes_received;
+        self.bytes_sent += other.bytes_sent;
+        self.packets_received += other.packets_received;
+        self.publish_received += other.publish_received;
+        self.publish_sent += other.publish_sent;
+        self.publish_dropped += other.publish_dropped;
+    }
+}
+
+/// What all workers share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    /// Sessions and routing.
+    pub(crate) broker: Arc<Broker>,
+    /// Who may enter.
+    pub(crate) gate: Arc<dyn Gate>,
+    /// Where calls go that may take their time.
+    pub(crate) control: Handle,
+    /// Calls that wait there.
+    pub(crate) authentications: Arc<AtomicUsize>,
+    /// The one clock.
+    pub(crate) clock: Clock,
+    /// Becomes true when the broker shuts down: nobody enters any more.
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+/// Runs `work` with what this worker's connections share; none outside of a worker.
+pub(crate) fn with_local<R>(work: impl FnOnce(&mut Local) -> R) -> Option<R> {
+    LOCAL.with(|local| local.try_borrow_mut().ok()?.as_mut().map(work))
+}
+
+enum Order {
+    Connection(TcpStream, SocketAddr, Seat),
+    /// Plugins were replaced: let go of the old ones even when no packet comes.
+    Refresh,
+    /// Say what was counted.
+    Count(oneshot::Sender<Counters>),
+    /// Publish below `$SYS`.
+    PublishOwn(Vec<(String, String)>),
+    Stop,
+}
+
+struct Worker {
+    orders: mpsc::Sender<Order>,
+    connections: Arc<AtomicUsize>,
+    thread: JoinHandle<()>,
+}
+
+/// All workers.
+pub(crate) struct Workers(Vec<Worker>);
+
+impl Workers {
+    /// Starts one thread per judge.
+    pub(crate) fn start(
+        judges: Vec<impl Judge + Send + 'static>,
+        shared: &Shared,
+    ) -> io::Result<Self> {
+        let start = |(number, judge): (usize, _)| {
+            let (orders, inbox) = mpsc::channel(QUEUE);
+            let connections = Arc::new(AtomicUsize::new(0));
+            let (shared, count) = (shared.clone(), Arc::clone(&connections));
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+            let thread =
+                std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+                    LOCAL.set(Some(Local {
+                        lane: Lane::new(Box::new(judge))
+                            .on_worker(u32::try_from(number).unwrap_or(u32::MAX)),
+                        scratch: vec![0; SCRATCH].into_boxed_slice(),
+                        out: Vec::new(),
+                        deliveries: Vec::new(),
+                        counters: Counters::default(),
+                    }));
+                    runtime.block_on(work(number, shared, inbox, count));
+                    // Connections go while the judge that is asked about their wills is still there.
+                    drop(runtime);
+                    LOCAL.set(None);
+                })?;
+            Ok(Worker { orders, connections, thread })
+        };
+        judges.into_iter().enumerate().map(start).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// Hands a connection to the worker that has the fewest.
+    pub(crate) async fn place(&self, stream: TcpStream, peer: SocketAddr, seat: Seat) {
+        let fewest = self.0.iter().min_by_key(|worker| worker.connections.load(Ordering::Relaxed));
+        let Some(worker) = fewest else { return };
+        worker.connections.fetch_add(1, Ordering::Relaxed);
+        if worker.orders.send(Order::Connection(stream, peer, seat)).await.is_err() {
+            worker.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Makes workers let go of replaced plugins.
+    pub(crate) async fn refresh(&self) {
+        for worker in &self.0 {
+            let _ = worker.orders.send(Order::Refresh).await;
+        }
+    }
+
+    /// What all workers counted.
+    pub(crate) async fn counters(&self) -> Counters {
+        let mut sum = Counters::default();
+        for worker in &self.0 {
+            let (answer, counted) = oneshot::channel();
+            if worker.orders.send(Order::Count(answer)).await.is_ok()
+                && let Ok(counters) = counted.await
+            {
+                sum += counters;
+            }
+        }
+        sum
+    }
+
+    /// Publishes for the broker itself, through the first worker.
+    pub(crate) async fn publish_own(&self, topics: Vec<(String, String)>) {
+        if let Some(worker) = self.0.first() {
+            let _ = worker.orders.send(Order::PublishOwn(topics)).await;
+        }
+    }
+
+    /// Connections of all workers.
+    pub(crate) fn connections(&self) -> usize {
+        self.0.iter().map(|worker| worker.connections.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Ends every worker, with whatever connections are left.
+    pub(crate) fn stop(self) {
+        for worker in &self.0 {
+            // A full inbox means the worker is stuck; dropping the sender ends it as well.
+            let _ = worker.orders.try_send(Order::Stop);
+        }
+        for worker in self.0 {
+            drop(worker.orders);
+            let _ = worker.thread.join();
+        }
+    }
+}
+
+async fn work(
+    number: usize,
+    shared: Shared,
+    mut inbox: mpsc::Receiver<Order>,
+    connections: Arc<AtomicUsize>,
+) {
+    if number == 0 {
+        tokio::spawn(keep_house(shared.clone()));
+    }
+    while let Some(order) = inbox.recv().await {
+        match order {
+            Order::Connection(stream, peer, seat) => {
+                let count = Count(Arc::clone(&connections));
+                with_local(|local| local.counters.connections += 1);
+                match tokio::net::TcpStream::from_std(stream) {
+                    Ok(stream) => {
+                        let shared = shared.clone();
+                        tokio::spawn(async move {
+                            drive::drive(stream, peer, seat, shared).await;
+                            drop(count);
+                        });
+                    }
+                    Err(error) => tracing::error!(%peer, %error, "cannot register a connection"),
+                }
+            }
+            Order::Refresh => {
+                with_local(|local| local.lane.judge().begin());
+            }
+            Order::Count(answer) => {
+                let counted = with_local(|local| Counters {
+                    publish_received: local.lane.counters.published,
+                    publish_dropped: local.lane.counters.dropped,
+                    ..local.counters
+                });
+                let _ = answer.send(counted.unwrap_or_default());
+            }
+            Order::PublishOwn(topics) => {
+                let now = shared.clock.now();
+                with_local(|local| {
+                    for (topic, payload) in &topics {
+                        let payload = payload.as_bytes();
+                        shared.broker.publish_own(&mut local.lane, now, topic, payload);
+                    }
+                });
+            }
+            Order::Stop => break,
+        }
+    }
+}
+
+/// Counts a connection of a worker down when it is over.
+struct Count(Arc<AtomicUsize>);
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn keep_house(shared: Shared) {
+    let mut turn = 0u32;
+    loop {
+        tokio::time::sleep(HOUSEKEEPING).await;
+        let now = shared.clock.now();
+        with_local(|local| shared.broker.expire(&mut local.lane, now));
+        turn = turn.wrapping_add(1);
+        if turn.is_multiple_of(RETAINED_EVERY) {
+            shared.broker.expire_retained(now);
+        }
+    }
+}
