@@ -1,0 +1,18 @@
+//! One integration binary: black box, real sockets, real components, real foreign clients.
+//!
+//! `cargo xtask test` builds the broker and the components and installs the clients before it runs this.
+
+// Clippy takes only the test functions themselves for tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod cli;
+mod containment;
+mod crowd;
+mod foreign;
+mod harness;
+mod redact;
+mod reload;
+mod road;
+mod server;
+mod shutdown;
+mod sys;
