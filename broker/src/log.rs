@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
@@ -11,7 +12,7 @@ use crate::config::{Log, LogFormat, LogLevel};
 
 /// Changes the level of the running log.
 #[derive(Clone, Debug)]
-pub struct Level(reload::Handle<LevelFilter, Registry>);
+pub struct Level(reload::Handle<Targets, Registry>);
 
 impl Level {
     /// From now on, for everybody.
@@ -37,12 +38,32 @@ pub fn start(log: &Log) -> anyhow::Result<Level> {
     Ok(Level(handle))
 }
 
-fn filter(level: LogLevel) -> LevelFilter {
-    match level {
+/// The broker's own lines from `level` on, those of its libraries from warnings on: a compiler that
+/// tells every step would bury what an operator looks for.
+fn filter(level: LogLevel) -> Targets {
+    let level = match level {
         LogLevel::Trace => LevelFilter::TRACE,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Error => LevelFilter::ERROR,
+    };
+    Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("wasmqtt", level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::Level;
+
+    #[test]
+    fn libraries_speak_only_of_what_is_wrong() {
+        let trace = filter(LogLevel::Trace);
+        assert!(trace.would_enable("wasmqtt_sandbox::plugin", &Level::TRACE));
+        assert!(trace.would_enable("cranelift_codegen", &Level::WARN));
+        assert!(!trace.would_enable("cranelift_codegen", &Level::INFO));
+        let error = filter(LogLevel::Error);
+        assert!(!error.would_enable("wasmqtt", &Level::WARN));
+        assert!(!error.would_enable("cranelift_codegen", &Level::WARN));
     }
 }

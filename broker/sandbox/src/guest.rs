@@ -14,6 +14,7 @@ use wasmtime::{Error, Store, Trap, WasmBacktrace};
 use crate::bindings::exports::wasmqtt::plugin::{
     authentication, authorization, lifecycle, transformation,
 };
+use crate::budget;
 use crate::convert::{self, Entrance, Verdict};
 use crate::error::{CallError, LoadCause};
 use crate::host::messages::{Original, Staged};
@@ -21,7 +22,7 @@ use crate::host::{Host, Surroundings, log};
 use crate::linker::Blueprint;
 use crate::options::PluginLimits;
 use crate::registration::Registration;
-use crate::ticker::{Pulse, Ticker, ticks};
+use crate::ticker::{Pulse, Ticker};
 
 /// Where a component's exports are, looked up once.
 pub(crate) struct Shape {
@@ -95,7 +96,8 @@ impl Guest {
         let mut store = Store::new(blueprint.pre.engine(), host);
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(usize::try_from(limits.host_call_bytes).unwrap_or(usize::MAX));
-        store.set_epoch_deadline(ticks(deadline));
+        budget::watch(&mut store);
+        budget::grant(&mut store, deadline);
         let pulse = ticker.pulse();
         let running = ticker.run(&pulse);
         let started = Self::init(&mut store, blueprint, start.config);
@@ -153,7 +155,7 @@ impl Guest {
         let hook = self.authentication.as_ref().ok_or_else(missing)?;
         let properties = convert::user_property_params(&connecting.user_properties);
         let connect = convert::connect(connecting, listener, &properties);
-        self.store.set_epoch_deadline(ticks(deadline));
+        budget::grant(&mut self.store, deadline);
         let running = self.ticker.run(&self.pulse);
         let result = hook.call_authenticate(&mut self.store, connect);
         drop(running);
@@ -171,7 +173,7 @@ impl Guest {
     ) -> Result<Option<Decision>, CallError> {
         let hook = self.authorization.as_ref().ok_or_else(missing)?;
         self.store.data_mut().client = Some(Arc::clone(client));
-        self.store.set_epoch_deadline(ticks(deadline));
+        budget::grant(&mut self.store, deadline);
         let running = self.ticker.run(&self.pulse);
         let result = hook.call_authorize(
             &mut self.store,
@@ -228,7 +230,7 @@ impl Guest {
     ) -> (Option<Original>, Result<(Verdict, Changes), CallError>) {
         let Some(hook) = &self.transformation else { return (Some(message), Err(missing())) };
         self.store.data_mut().message = Some(Staged::new(message, now));
-        self.store.set_epoch_deadline(ticks(deadline));
+        budget::grant(&mut self.store, deadline);
         let running = self.ticker.run(&self.pulse);
         // The message is the one of the call in progress; its handle needs no number.
         let result = call(hook, &mut self.store, Resource::new_borrow(0));

@@ -7,6 +7,7 @@
 
 mod bindings;
 mod breaker;
+mod budget;
 mod chain;
 mod convert;
 mod engine;

@@ -198,7 +198,7 @@ impl Plugin {
         let Some(pass) = self.breaker.pass() else { return Err(CallError::Suspended) };
         let result = match slot {
             Some(guest) => question(guest),
-            None => self.restart().and_then(|guest| question(slot.insert(guest))),
+            None => self.restart(worker).and_then(|guest| question(slot.insert(guest))),
         };
         if let Some(tally) = self.tallies.of(worker.unwrap_or(usize::MAX)) {
             count(tally, worker.is_none(), result.as_ref().err());
@@ -218,8 +218,13 @@ impl Plugin {
         result
     }
 
-    fn restart(&self) -> Result<Guest, CallError> {
-        self.start(self.restart).map_err(|cause| CallError::Restart(cause.to_string()))
+    /// Off the data path a start may take as long as the call it is for.
+    fn restart(&self, worker: Option<usize>) -> Result<Guest, CallError> {
+        let patience = match worker {
+            Some(_) => self.restart,
+            None => self.restart.max(self.spec.limits.authenticate),
+        };
+        self.start(patience).map_err(|cause| CallError::Restart(cause.to_string()))
     }
 
     fn mourn(&self, pass: Pass) {

@@ -13,6 +13,7 @@ use wasmtime::{Result, bail};
 
 use self::log::LineBudget;
 use self::messages::Staged;
+use crate::budget::Budget;
 use crate::options::PluginLimits;
 
 /// What all instances of one plugin share.
@@ -30,6 +31,7 @@ pub(crate) struct Surroundings {
 pub(crate) struct Host {
     pub(crate) surroundings: Arc<Surroundings>,
     pub(crate) limiter: Limiter,
+    budget: Budget,
     /// The client of the call in progress: who asks, or who is delivered to.
     pub(crate) client: Option<Arc<Client>>,
     /// The message of the call in progress.
@@ -43,6 +45,7 @@ impl Host {
         Self {
             surroundings,
             limiter: Limiter::new(limits),
+            budget: Budget::default(),
             client: None,
             message: None,
             last_words: None,
@@ -55,6 +58,12 @@ impl Host {
             Some(message) => Ok(message),
             None => bail!("the message is only there while the hook runs that was given it"),
         }
+    }
+}
+
+impl AsMut<Budget> for Host {
+    fn as_mut(&mut self) -> &mut Budget {
+        &mut self.budget
     }
 }
 
