@@ -1,6 +1,7 @@
 //! What the peer did wrong, and the one table that turns it into a reason code.
 
 use std::fmt;
+use std::sync::Arc;
 
 use wasmqtt_codec::{DecodeError, ErrorClass, PacketType, ReasonCode};
 
@@ -49,6 +50,8 @@ pub enum Fault {
     TakenOver,
     /// The broker wants it so.
     Ordered(ReasonCode),
+    /// A plugin wants it so, and says why.
+    Dismissed(ReasonCode, Arc<str>),
 }
 
 impl Fault {
@@ -84,7 +87,7 @@ impl Fault {
             Fault::KeepAliveTimeout => ReasonCode::KeepAliveTimeout,
             Fault::IdentityExpired => ReasonCode::MaximumConnectTime,
             Fault::TakenOver => ReasonCode::SessionTakenOver,
-            Fault::PublishRefused(code) | Fault::Ordered(code) => *code,
+            Fault::PublishRefused(code) | Fault::Ordered(code) | Fault::Dismissed(code, _) => *code,
         }
     }
 }
@@ -123,6 +126,7 @@ impl fmt::Display for Fault {
             Fault::PublishRefused(code) => write!(f, "publication refused: {code}"),
             Fault::TakenOver => f.write_str("session taken over"),
             Fault::Ordered(code) => write!(f, "{code}"),
+            Fault::Dismissed(code, why) => write!(f, "{code}: {why}"),
         }
     }
 }

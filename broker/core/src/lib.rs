@@ -9,6 +9,7 @@ pub mod connection;
 pub mod fault;
 pub mod features;
 pub mod judge;
+pub mod levels;
 pub mod limits;
 pub mod mailbox;
 pub mod message;

@@ -18,12 +18,14 @@ use waiting::Waiting;
 pub use delivery::{Delivery, Through};
 
 /// What the owner of a mailbox has to know besides messages.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Notice {
     /// Another connection took the session [MQTT-3.1.4-3].
     TakenOver,
     /// Close with this code; the session follows its expiry.
     Disconnect(ReasonCode),
+    /// The same, with a sentence for the client.
+    Dismiss(ReasonCode, Arc<str>),
     /// Close with this code and end the session.
     EndSession(ReasonCode),
 }

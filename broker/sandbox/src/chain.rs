@@ -13,11 +13,13 @@ use wasmqtt_core::message::{Changes, Message};
 use wasmqtt_core::time::Moment;
 
 use crate::convert::Verdict;
+use crate::decisions::{Decisions, Recalled};
 use crate::error::CallError;
 use crate::guest::Guest;
 use crate::host::messages::Original;
 use crate::options::Fallback;
 use crate::plugin::Plugin;
+use crate::selection::{self, Selection};
 
 /// Most bytes of a topic, properties and payload together: what any packet can carry.
 const MESSAGE_MAX: usize = 268_435_455 - 16;
@@ -34,10 +36,10 @@ pub(crate) struct Chain {
     pub(crate) authorize: Places,
     /// Those of `authorize` that want to be asked at delivery.
     pub(crate) receive: Places,
-    /// Transformers that want any publication.
-    pub(crate) publish: Places,
-    /// Transformers that want any delivery.
-    pub(crate) deliver: Places,
+    /// Which transformers want which publications.
+    pub(crate) publish: Selection,
+    /// Which transformers want which deliveries.
+    pub(crate) deliver: Selection,
 }
 
 /// One worker's own instances, by the position of their plugin.
@@ -46,10 +48,18 @@ pub(crate) struct Seat {
     pub(crate) guests: Box<[Option<Guest>]>,
 }
 
+/// What one worker remembers of the generation that it asks.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) decisions: Decisions,
+    pub(crate) selections: selection::Memo,
+}
+
 /// A question on the data path: who answers, with which instances, and when.
 pub(crate) struct Session<'a> {
     pub(crate) plugins: &'a [Plugin],
     pub(crate) seat: &'a mut Seat,
+    pub(crate) memory: &'a mut Memory,
     pub(crate) now: Moment,
 }
 
@@ -96,27 +106,32 @@ impl Chain {
     ) -> Decision {
         let receives = request.action == Action::Receive;
         let places = if receives { &self.receive } else { &self.authorize };
-        for place in places {
-            let Some((plugin, slot, worker)) = session.at(*place) else { continue };
-            if !plugin.registration.authorize.contain(request.action) {
-                continue;
+        let (mut step, mut asked) = (0, false);
+        let (from, decision) = loop {
+            match session.recall(client, request, places, step) {
+                Recalled::Answer(place, decision) => break (place, decision),
+                Recalled::Abstained => break (None, self.by_default(receives)),
+                Recalled::Ask(at) => step = at,
             }
-            match plugin.authorize(slot, worker, client, request) {
-                Ok(Some(decision)) => {
-                    if matches!(decision, Decision::Deny(_)) {
-                        plugin.tally(worker, |tally| &tally.denied);
-                    }
-                    return decision;
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    plugin.complain("authorize", &error);
-                    if !plugin.fails_open() {
-                        return Decision::Deny(failed());
+            let Some(place) = places.get(step).copied() else { continue };
+            step += 1;
+            match session.ask(place, client, request) {
+                Ok(answered) => {
+                    asked = true;
+                    if let Some(decision) = answered {
+                        break (Some(place), decision);
                     }
                 }
+                // Neither an answer nor reused: the breaker is there for plugins that fail again and again.
+                Err(true) => return Decision::Deny(failed()),
+                Err(false) => {}
             }
-        }
+        };
+        session.conclude(client, request, from, &decision, asked);
+        decision
+    }
+
+    fn by_default(&self, receives: bool) -> Decision {
         match self.default {
             _ if receives => Decision::Allow,
             Fallback::Allow => Decision::Allow,
@@ -131,12 +146,13 @@ impl Chain {
         client: &Arc<Client>,
         mut message: Message,
     ) -> Transformed {
-        for place in &self.publish {
+        let mut from = 0;
+        while let Some((step, place)) =
+            self.publish.next(&mut session.memory.selections, &message, from)
+        {
             let now = session.now;
-            let Some((plugin, slot, worker)) = session.at(*place) else { continue };
-            if !plugin.registration.on_publish.want(&message) {
-                continue;
-            }
+            from = step + 1;
+            let Some((plugin, slot, worker)) = session.at(place) else { continue };
             let (original, result) = plugin.on_publish(slot, worker, now, Original::Owned(message));
             let Some(Original::Owned(original)) = original else {
                 return Transformed::Reject(failed());
@@ -148,12 +164,12 @@ impl Chain {
                     let asking = |session: &mut Session<'_>, request: &Request<'_>| {
                         self.permits(session, client, request)
                     };
-                    match commit(session, *place, &message, &changes, Action::Publish, asking) {
+                    match commit(session, place, &message, &changes, Action::Publish, asking) {
                         Ok(changed) => message = changed,
                         Err(error) if error.is_breach() => {
                             return Transformed::Reject(Refusal::new(ReasonCode::NotAuthorized));
                         }
-                        Err(_) if session.fails_open(*place) => {}
+                        Err(_) if session.fails_open(place) => {}
                         Err(_) => return Transformed::Reject(failed()),
                     }
                 }
@@ -199,13 +215,14 @@ impl Chain {
             }
             Decision::Deny(_) => return Screened::Skip,
         };
-        for place in &self.deliver {
-            let now = session.now;
-            let Some((plugin, slot, worker)) = session.at(*place) else { continue };
+        let mut from = 0;
+        loop {
             let current = replacement.as_ref().unwrap_or(message);
-            if !plugin.registration.on_deliver.want(current) {
-                continue;
-            }
+            let wanting = self.deliver.next(&mut session.memory.selections, current, from);
+            let Some((step, place)) = wanting else { break };
+            let now = session.now;
+            from = step + 1;
+            let Some((plugin, slot, worker)) = session.at(place) else { continue };
             let original = Original::Shared(Arc::clone(current));
             match plugin.on_deliver(slot, worker, now, subscriber, original) {
                 Ok((Verdict::Forward, changes)) if changes.is_empty() => {}
@@ -213,10 +230,10 @@ impl Chain {
                     let asking = |session: &mut Session<'_>, request: &Request<'_>| {
                         self.permits(session, subscriber, request)
                     };
-                    match commit(session, *place, current, &changes, Action::Subscribe, asking) {
+                    match commit(session, place, current, &changes, Action::Subscribe, asking) {
                         Ok(changed) => replacement = Some(Arc::new(changed)),
                         Err(error) if error.is_breach() => return Screened::Skip,
-                        Err(_) if session.fails_open(*place) => {}
+                        Err(_) if session.fails_open(place) => {}
                         Err(_) => return Screened::Skip,
                     }
                 }
@@ -266,6 +283,65 @@ impl<'a> Session<'a> {
     fn at(&mut self, place: usize) -> Option<(&'a Plugin, &mut Option<Guest>, usize)> {
         let plugin = self.plugins.get(place)?;
         Some((plugin, self.seat.guests.get_mut(place)?, self.seat.worker))
+    }
+
+    fn recall(
+        &self,
+        client: &Arc<Client>,
+        request: &Request<'_>,
+        places: &[usize],
+        from: usize,
+    ) -> Recalled {
+        let asks = |place: usize| {
+            let plugin = self.plugins.get(place);
+            plugin.is_some_and(|plugin| plugin.registration.authorize.contain(request.action))
+        };
+        self.memory.decisions.recall(self.now, client, request, places, from, asks)
+    }
+
+    /// What one authorizer answers, remembered for as long as it says; none: it abstains. An error is true where it
+    /// denies.
+    fn ask(
+        &mut self,
+        place: usize,
+        client: &Arc<Client>,
+        request: &Request<'_>,
+    ) -> Result<Option<Decision>, bool> {
+        let Some((plugin, slot, worker)) = self.at(place) else { return Err(false) };
+        match plugin.authorize(slot, worker, client, request) {
+            Ok((decision, reuse_ms)) => {
+                let decisions = &mut self.memory.decisions;
+                decisions.keep(self.now, client, request, place, decision.as_ref(), reuse_ms);
+                Ok(decision)
+            }
+            Err(error) => {
+                plugin.complain("authorize", &error);
+                Err(!plugin.fails_open())
+            }
+        }
+    }
+
+    /// Counts a decision and, where somebody was asked for it, takes note of clients that insist.
+    fn conclude(
+        &mut self,
+        client: &Arc<Client>,
+        request: &Request<'_>,
+        place: Option<usize>,
+        decision: &Decision,
+        asked: bool,
+    ) {
+        match decision {
+            Decision::Deny(refusal) => {
+                if let Some((plugin, _, worker)) = place.and_then(|place| self.at(place)) {
+                    plugin.tally(worker, |tally| &tally.denied);
+                }
+                if asked {
+                    self.memory.decisions.denied(self.now, client, request, place, refusal);
+                }
+            }
+            _ if asked => self.memory.decisions.allowed(client, request),
+            _ => {}
+        }
     }
 
     fn fails_open(&self, place: usize) -> bool {

@@ -143,16 +143,18 @@ pub(crate) fn request<'a>(request: &Request<'a>) -> authz::Request<'a> {
     }
 }
 
-/// An authorizer's answer; none = it abstains.
+/// An authorizer's answer, none = it abstains, and for how many milliseconds it may be reused.
 pub(crate) fn decision(
     decision: Result<authz::Decision, Failure>,
-) -> Result<Option<Decision>, CallError> {
-    Ok(match decision.map_err(failure)?.answer {
+) -> Result<(Option<Decision>, u32), CallError> {
+    let authz::Decision { answer, reuse_ms } = decision.map_err(failure)?;
+    let decision = match answer {
         authz::Answer::Allow => Some(Decision::Allow),
         authz::Answer::AllowUpTo(max) => Some(Decision::AllowUpTo(core_qos(max))),
         authz::Answer::Deny(no) => Some(Decision::Deny(refusal(no)?)),
         authz::Answer::Abstain => None,
-    })
+    };
+    Ok((decision, reuse_ms))
 }
 
 pub(crate) fn verdict(

@@ -18,6 +18,8 @@ use crate::linker::{self, Blueprint};
 use crate::loader::{self, Digest};
 use crate::options::{ChainSpec, PluginSpec};
 use crate::plugin::{INIT_DEADLINE, Parts, Plugin};
+use crate::registration::{Registration, Selectors};
+use crate::selection::Selection;
 use crate::tally::Tallies;
 
 /// Plugins, their chains, and one set of fresh instances per worker.
@@ -302,7 +304,15 @@ fn listener_names(chains: &[ChainSpec]) -> Arc<[Box<str>]> {
 /// Names become positions, and what nobody wants is left out.
 fn lay_out(specs: &[ChainSpec], plugins: &[Plugin]) -> Box<[Option<Chain>]> {
     let mut chains = Vec::new();
-    for spec in specs {
+    for (number, spec) in specs.iter().enumerate() {
+        let selection = |hook: usize, wants: fn(&Registration) -> &Selectors| {
+            let names = spec.transform.iter();
+            let find = |name: &String| plugins.iter().position(|plugin| plugin.spec.name == *name);
+            let places = names.filter_map(find);
+            let wanted =
+                places.filter_map(|place| Some((place, wants(&plugins.get(place)?.registration))));
+            Selection::new(number * 2 + hook, wanted)
+        };
         let places = |names: &[String], wanted: &dyn Fn(&Plugin) -> bool| -> Places {
             let find = |name: &String| plugins.iter().position(|plugin| plugin.spec.name == *name);
             let wanted = |place: &usize| plugins.get(*place).is_some_and(wanted);
@@ -314,8 +324,8 @@ fn lay_out(specs: &[ChainSpec], plugins: &[Plugin]) -> Box<[Option<Chain>]> {
             authenticate: places(&spec.authenticate, &|_| true),
             authorize: places(&spec.authorize, &|_| true),
             receive: places(&spec.authorize, &|plugin| plugin.registration.authorize.receive),
-            publish: places(&spec.transform, &|plugin| !plugin.registration.on_publish.is_empty()),
-            deliver: places(&spec.transform, &|plugin| !plugin.registration.on_deliver.is_empty()),
+            publish: selection(0, |registration| &registration.on_publish),
+            deliver: selection(1, |registration| &registration.on_deliver),
         };
         let place = usize::from(spec.listener.0);
         if chains.len() <= place {

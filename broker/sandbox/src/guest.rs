@@ -164,13 +164,13 @@ impl Guest {
         convert::entrance(result?)
     }
 
-    /// Asks whether a client may do something; none = it abstains.
+    /// Asks whether a client may do something, none = it abstains, and for how many milliseconds that may be reused.
     pub(crate) fn authorize(
         &mut self,
         deadline: Duration,
         client: &Arc<Client>,
         request: &Request<'_>,
-    ) -> Result<Option<Decision>, CallError> {
+    ) -> Result<(Option<Decision>, u32), CallError> {
         let hook = self.authorization.as_ref().ok_or_else(missing)?;
         self.store.data_mut().client = Some(Arc::clone(client));
         budget::grant(&mut self.store, deadline);

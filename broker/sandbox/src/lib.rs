@@ -10,6 +10,7 @@ mod breaker;
 mod budget;
 mod chain;
 mod convert;
+mod decisions;
 mod engine;
 mod error;
 mod generation;
@@ -22,6 +23,7 @@ mod plugin;
 mod pool;
 mod registration;
 mod sandbox;
+mod selection;
 mod tally;
 #[cfg(test)]
 mod testing;

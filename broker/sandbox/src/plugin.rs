@@ -142,14 +142,14 @@ impl Plugin {
         self.ask(&mut lease.slot, None, |guest| guest.authenticate(deadline, connecting, listener))
     }
 
-    /// Asks whether a client may do something; none = it abstains.
+    /// Asks whether a client may do something, none = it abstains, and for how many milliseconds that may be reused.
     pub(crate) fn authorize(
         &self,
         slot: &mut Option<Guest>,
         worker: usize,
         client: &Arc<Client>,
         request: &Request<'_>,
-    ) -> Result<Option<Decision>, CallError> {
+    ) -> Result<(Option<Decision>, u32), CallError> {
         self.ask(slot, Some(worker), |guest| {
             guest.authorize(self.spec.limits.call, client, request)
         })

@@ -1,9 +1,7 @@
-//! What a plugin said at `init` that it wants to be asked, checked and ready to be looked up. Must not
-//! know wasm.
+//! What a plugin said at `init` that it wants to be asked, checked. Must not know wasm.
 
-use wasmqtt_codec::{Filter, topic};
+use wasmqtt_codec::Filter;
 use wasmqtt_core::judge::Actions;
-use wasmqtt_core::message::Message;
 
 /// Selectors of one hook, and filters of one selector.
 const SELECTORS_MAX: usize = 256;
@@ -66,70 +64,14 @@ impl Selectors {
         self.0.is_empty()
     }
 
-    /// Whether the hook is called for this message.
-    pub(crate) fn want(&self, message: &Message) -> bool {
-        self.0.iter().any(|selector| selector.matches(message))
-    }
-}
-
-impl Selector {
-    fn matches(&self, message: &Message) -> bool {
-        let size = message.payload().len();
-        size >= self.min_payload as usize
-            && self.max_payload.is_none_or(|max| size <= max as usize)
-            && (self.filters.is_empty()
-                || self.filters.iter().any(|filter| topic::matches(filter, message.topic())))
-            && self
-                .user_property
-                .as_deref()
-                .is_none_or(|name| message.properties().user_properties().get(name).is_some())
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Selector> {
+        self.0.iter()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::message;
-
-    fn selectors(selectors: &[Selector]) -> Selectors {
-        Selectors::new("on-publish", selectors.to_vec()).unwrap()
-    }
-
-    #[test]
-    fn no_selector_wants_nothing_and_an_empty_one_wants_everything() {
-        assert!(!selectors(&[]).want(&message("a", b"")));
-        assert!(selectors(&[Selector::default()]).want(&message("a", b"")));
-    }
-
-    #[test]
-    fn all_conditions_of_one_selector_must_hold() {
-        let narrow = selectors(&[Selector {
-            filters: vec!["a/+".into(), "b".into()],
-            user_property: Some("region".into()),
-            min_payload: 2,
-            max_payload: Some(3),
-        }]);
-        // Test messages carry the user property `region`.
-        assert!(narrow.want(&message("a/x", b"12")));
-        assert!(narrow.want(&message("b", b"123")));
-        assert!(!narrow.want(&message("c", b"12")));
-        assert!(!narrow.want(&message("b", b"1")));
-        assert!(!narrow.want(&message("b", b"1234")));
-        let other =
-            selectors(&[Selector { user_property: Some("x".into()), ..Selector::default() }]);
-        assert!(!other.want(&message("b", b"12")));
-    }
-
-    #[test]
-    fn any_selector_is_enough() {
-        let either = selectors(&[
-            Selector { filters: vec!["a".into()], ..Selector::default() },
-            Selector { min_payload: 10, ..Selector::default() },
-        ]);
-        assert!(either.want(&message("a", b"")));
-        assert!(either.want(&message("b", b"0123456789")));
-        assert!(!either.want(&message("b", b"")));
-    }
 
     #[test]
     fn a_filter_that_is_none_or_is_shared_is_refused_and_named() {

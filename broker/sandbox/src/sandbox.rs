@@ -15,7 +15,7 @@ use wasmqtt_core::message::Message;
 use wasmqtt_core::time::Moment;
 use wasmtime::component::Linker;
 
-use crate::chain::{Seat, Session};
+use crate::chain::{Memory, Seat, Session};
 use crate::engine::Machine;
 use crate::error::{LoadCause, LoadError};
 use crate::generation::{Generation, Preparation};
@@ -104,7 +104,7 @@ impl Sandbox {
     pub fn judge(&self, worker: usize) -> WorkerJudge {
         let generation = self.current();
         let seat = generation.take_seat(worker);
-        WorkerJudge { hub: Arc::clone(&self.hub), generation, seat }
+        WorkerJudge { hub: Arc::clone(&self.hub), generation, seat, memory: Memory::default() }
     }
 }
 
@@ -133,6 +133,17 @@ pub struct WorkerJudge {
     hub: Arc<Hub>,
     generation: Arc<Generation>,
     seat: Seat,
+    /// Of this generation.
+    memory: Memory,
+}
+
+fn session<'a>(
+    generation: &'a Generation,
+    seat: &'a mut Seat,
+    memory: &'a mut Memory,
+    now: Moment,
+) -> Session<'a> {
+    Session { plugins: &generation.plugins, seat, memory, now }
 }
 
 impl WorkerJudge {
@@ -142,6 +153,7 @@ impl WorkerJudge {
         if current.number != self.generation.number {
             self.seat = current.take_seat(self.seat.worker);
             self.generation = current;
+            self.memory = Memory::default();
         }
     }
 }
@@ -167,7 +179,7 @@ impl Judge for WorkerJudge {
         let Some(chain) = self.generation.chain(client.listener) else {
             return Decision::Deny(Refusal::new(ReasonCode::NotAuthorized));
         };
-        let mut session = Session { plugins: &self.generation.plugins, seat: &mut self.seat, now };
+        let mut session = session(&self.generation, &mut self.seat, &mut self.memory, now);
         chain.authorize(&mut session, client, request)
     }
 
@@ -180,7 +192,7 @@ impl Judge for WorkerJudge {
         let Some(chain) = self.generation.chain(client.listener) else {
             return Transformed::Reject(Refusal::new(ReasonCode::NotAuthorized));
         };
-        let mut session = Session { plugins: &self.generation.plugins, seat: &mut self.seat, now };
+        let mut session = session(&self.generation, &mut self.seat, &mut self.memory, now);
         chain.transform(&mut session, client, message)
     }
 
@@ -200,7 +212,7 @@ impl Judge for WorkerJudge {
         let Some(chain) = self.generation.chain(subscriber.listener) else {
             return Screened::Skip;
         };
-        let mut session = Session { plugins: &self.generation.plugins, seat: &mut self.seat, now };
+        let mut session = session(&self.generation, &mut self.seat, &mut self.memory, now);
         chain.screen(&mut session, subscriber, message)
     }
 }

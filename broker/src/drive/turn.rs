@@ -239,7 +239,7 @@ impl Driver {
     pub(super) fn say_goodbye(&mut self, ended: &Ended) {
         if let Ended::Fault(fault, _) = ended {
             let mut out = Vec::new();
-            self.connection.close(fault.reason(), &mut out);
+            self.connection.close(fault, &mut out);
             self.wire.append(&out);
         }
     }

@@ -528,7 +528,7 @@ impl Driver {
             Ended::Lost => Departure::LOST,
         };
         if let Ended::Fault(fault, _) = &ended {
-            connection.close(fault.reason(), &mut self.out);
+            connection.close(fault, &mut self.out);
         }
         room.auditor.borrow_mut().leaving(self.id);
         self.show(room, version);

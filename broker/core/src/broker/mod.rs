@@ -140,10 +140,19 @@ impl Broker {
 
     /// Closes the connection of this client with `code`; false when it has none.
     pub fn disconnect(&self, client_id: &str, code: ReasonCode) -> bool {
+        self.notify(client_id, Notice::Disconnect(code))
+    }
+
+    /// The same, with a sentence for the client.
+    pub fn dismiss(&self, client_id: &str, code: ReasonCode, why: &str) -> bool {
+        self.notify(client_id, Notice::Dismiss(code, why.into()))
+    }
+
+    fn notify(&self, client_id: &str, notice: Notice) -> bool {
         let Some(session) = self.sessions.get(client_id) else { return false };
         let connected = session.state.lock().attachment != 0;
         if connected {
-            session.mailbox.notify(Notice::Disconnect(code));
+            session.mailbox.notify(notice);
         }
         connected
     }

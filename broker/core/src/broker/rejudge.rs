@@ -1,4 +1,5 @@
-//! Rights change: what a session holds is judged again, when it resumes and when whoever judges was replaced.
+//! Rights change: what a session holds is judged again, when it resumes, when whoever judges was replaced, and when
+//! rights are revoked.
 
 use std::sync::Arc;
 
@@ -6,11 +7,33 @@ use wasmqtt_codec::{Filter, topic};
 
 use super::{Broker, Lane};
 use crate::client::Client;
-use crate::judge;
+use crate::judge::{self, Subject};
 use crate::session::Session;
 use crate::time::Moment;
 
 impl Broker {
+    /// The rights of these clients no longer hold: what their identity allowed ends now, and each connection has its
+    /// subscriptions judged again, in its own turn. Stored sessions are judged when they resume, publications and wills
+    /// when they are published. Returns how many sessions that is about.
+    ///
+    /// To be called once whoever judges has forgotten what it answered before.
+    pub fn revoke(&self, subject: &Subject) -> usize {
+        let sessions = match subject {
+            Subject::ClientId(id) => self.sessions.get(id).into_iter().collect(),
+            Subject::Everyone | Subject::Username(_) => self.sessions.all(),
+        };
+        let mut count = 0;
+        for session in sessions {
+            let client = session.state.lock().client.clone();
+            if let Some(client) = client.filter(|client| subject.concerns(client)) {
+                client.permissions.withdraw();
+                session.mailbox.ask_rejudge();
+                count += 1;
+            }
+        }
+        count
+    }
+
     /// Asks every connection to have its subscriptions judged again, in its own turn. Stored sessions are judged when
     /// they resume.
     pub fn ask_rejudge(&self) {

@@ -233,8 +233,24 @@ pub fn reject(fault: &Fault, frame: Option<Frame<'_>>, out: &mut Vec<u8>) {
 }
 
 /// Writes the DISCONNECT with which the broker ends an MQTT 5 connection; 3.x has none.
-pub(super) fn disconnect(version: Version, reason: ReasonCode, out: &mut Vec<u8>) {
-    if version == Version::V5 && Disconnect::new(reason).encode(version, out).is_err() {
+/// A sentence that would make it larger than `largest`, in bytes, is left out [MQTT-3.14.2-3].
+pub(super) fn disconnect(
+    version: Version,
+    reason: ReasonCode,
+    why: Option<&str>,
+    largest: usize,
+    out: &mut Vec<u8>,
+) {
+    if version != Version::V5 {
+        return;
+    }
+    let before = out.len();
+    let packet = Disconnect { reason_string: why, ..Disconnect::new(reason) };
+    if packet.encode(version, out).is_ok() && out.len() - before <= largest {
+        return;
+    }
+    out.truncate(before);
+    if Disconnect::new(reason).encode(version, out).is_err() {
         let _ = Disconnect::new(ReasonCode::UnspecifiedError).encode(version, out);
     }
 }

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmqtt_codec::{PacketId, ReasonCode, Version};
+use wasmqtt_codec::{PacketId, Version};
 
 use crate::client::Client;
 use crate::fault::Fault;
@@ -154,6 +154,7 @@ impl Connection {
         match notice {
             Notice::TakenOver => (Fault::TakenOver, Departure::LOST),
             Notice::Disconnect(code) => (Fault::Ordered(code), Departure::LOST),
+            Notice::Dismiss(code, why) => (Fault::Dismissed(code, why), Departure::LOST),
             Notice::EndSession(code) => {
                 (Fault::Ordered(code), Departure { end_session: true, ..Departure::LOST })
             }
@@ -161,8 +162,12 @@ impl Connection {
     }
 
     /// Writes what the client is told when the broker ends the connection [MQTT-4.13.1-1].
-    pub fn close(&self, reason: ReasonCode, out: &mut Vec<u8>) {
-        handshake::disconnect(self.version, reason, out);
+    pub fn close(&self, fault: &Fault, out: &mut Vec<u8>) {
+        let why = match fault {
+            Fault::Dismissed(_, why) => Some(&**why),
+            _ => None,
+        };
+        handshake::disconnect(self.version, fault.reason(), why, self.largest, out);
     }
 
     /// Whether another connection has taken the session.

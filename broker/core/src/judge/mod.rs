@@ -6,6 +6,7 @@
 
 mod permission;
 mod permit;
+mod revocation;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use permit::{Permit, decide};
 pub(crate) use permit::{
     authorize_publish, authorize_subscribe, authorize_will, permit_own, screen,
 };
+pub use revocation::Subject;
 
 /// What a client wants to do with a topic.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]

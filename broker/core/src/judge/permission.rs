@@ -1,5 +1,7 @@
 //! Permissions that came with the identity at login, evaluated without calling anybody.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use wasmqtt_codec::{QoS, ReasonCode, topic};
 
 use super::{Action, Decision, Refusal, Request};
@@ -53,14 +55,25 @@ pub struct Permission {
     pub retain: Option<bool>,
 }
 
-/// The permissions of one client, variables resolved.
-#[derive(Clone, Debug, Default)]
-pub struct Permissions(Box<[Permission]>);
+/// The permissions of one client, variables resolved. What allows holds until it is [withdrawn](Self::withdraw).
+#[derive(Debug, Default)]
+pub struct Permissions {
+    rules: Box<[Permission]>,
+    withdrawn: AtomicBool,
+}
+
+impl Clone for Permissions {
+    fn clone(&self) -> Self {
+        let withdrawn = AtomicBool::new(self.withdrawn.load(Ordering::Relaxed));
+        Self { rules: self.rules.clone(), withdrawn }
+    }
+}
 
 impl Permissions {
     /// Fills in the variables. What an allowing permission cannot fill in, because the variable has no value or one that
-    /// holds a wildcard or a level separator, matches nothing: a name like `+` must never widen a rule. A denying one
-    /// then matches more rather than less.
+    /// holds a wildcard or a level separator, matches nothing: a name like `+` must never widen a rule. Neither may a
+    /// name like `$SYS` lead a filter to topics that it would not reach otherwise. A denying one then matches more
+    /// rather than less.
     pub fn resolve<'a>(
         permissions: &[Permission],
         value: impl Fn(&str) -> Option<&'a str>,
@@ -69,7 +82,8 @@ impl Permissions {
         let wide = |name: &str| plain(name).filter(|value| !value.is_empty()).or(Some("+"));
         let resolved = permissions.iter().filter_map(|permission| {
             let filter = match permission.effect {
-                Effect::Allow => substitute(&permission.filter, &plain)?,
+                Effect::Allow => substitute(&permission.filter, &plain)
+                    .filter(|filter| filter.starts_with('$') == is_dollar(&permission.filter))?,
                 Effect::Deny => {
                     let filter = substitute(&permission.filter, &wide).unwrap_or_default();
                     // `x+` is no filter: where a part of a level is unknown, everything is denied.
@@ -80,14 +94,20 @@ impl Permissions {
             wasmqtt_codec::Filter::parse(&filter).ok()?;
             Some(Permission { filter, ..permission.clone() })
         });
-        Self(resolved.collect())
+        Self { rules: resolved.collect(), withdrawn: AtomicBool::new(false) }
     }
 
     /// Whether any permission is about [`Action::Receive`]: only then deliveries have to be looked at.
     pub fn judge_receive(&self) -> bool {
-        self.0
+        self.rules
             .iter()
             .any(|permission| permission.actions.receive && permission.effect == Effect::Deny)
+    }
+
+    /// Ends every permission that allows something; those that deny stay. For whoever finds that the identity they came
+    /// with no longer holds: from now on the chain is asked.
+    pub fn withdraw(&self) {
+        self.withdrawn.store(true, Ordering::Relaxed);
     }
 
     /// The first permission that matches decides; none when no one does.
@@ -95,7 +115,13 @@ impl Permissions {
     /// An allowed subscription must be covered by the permission's filter; a denied one need only overlap it,
     /// so that a subscription to `#` never leaks what is denied below it.
     pub fn decide(&self, request: &Request<'_>) -> Option<Decision> {
-        let found = self.0.iter().find(|permission| permission.matches(request))?;
+        if self.rules.is_empty() {
+            return None;
+        }
+        let withdrawn = self.withdrawn.load(Ordering::Relaxed);
+        let mut holding =
+            self.rules.iter().filter(|rule| !withdrawn || rule.effect == Effect::Deny);
+        let found = holding.find(|permission| permission.matches(request))?;
         Some(match found.effect {
             Effect::Allow => Decision::Allow,
             Effect::Deny => Decision::Deny(Refusal::new(ReasonCode::NotAuthorized)),
@@ -114,6 +140,11 @@ impl Permission {
                 _ => topic::matches(&self.filter, request.topic),
             }
     }
+}
+
+/// Whether a filter with variables is written to begin with `$`.
+fn is_dollar(filter: &str) -> bool {
+    filter.starts_with('$') && !filter.starts_with("${")
 }
 
 fn substitute<'a>(filter: &str, value: &impl Fn(&str) -> Option<&'a str>) -> Option<String> {
@@ -198,6 +229,47 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn a_name_never_leads_a_permission_to_topics_that_begin_with_a_dollar_sign() {
+        for (filter, name) in
+            [("${username}/#", "$SYS"), ("${username}YS/#", "$S"), ("${username}/g/#", "$share")]
+        {
+            let permissions = resolve(&[permission(Effect::Allow, filter)], name);
+            for action in [Action::Publish, Action::Subscribe] {
+                assert_eq!(permissions.decide(&request(action, "$SYS/broker")), None, "{filter}");
+            }
+            assert_eq!(permissions.rules.len(), 0, "{filter}");
+        }
+        let permissions = resolve(&[permission(Effect::Allow, "$SYS/${username}/#")], "x");
+        let asked = request(Action::Subscribe, "$SYS/x/y");
+        assert_eq!(permissions.decide(&asked), Some(Decision::Allow));
+        let permissions = resolve(&[permission(Effect::Deny, "${username}/#")], "$SYS");
+        let denied = permissions.decide(&request(Action::Subscribe, "$SYS/x"));
+        assert!(matches!(denied, Some(Decision::Deny(_))));
+    }
+
+    #[test]
+    fn a_value_is_no_template_and_one_part_of_a_level_is_as_safe_as_a_whole_one() {
+        let permissions = resolve(&[permission(Effect::Allow, "a/${username}")], "${client_id}");
+        let literal = request(Action::Publish, "a/${client_id}");
+        assert_eq!(permissions.decide(&literal), Some(Decision::Allow));
+        for name in ["+", "#", "1/+", "1\0"] {
+            let permissions = resolve(&[permission(Effect::Allow, "a/dev-${username}/x")], name);
+            assert!(permissions.rules.is_empty(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn withdrawn_permissions_allow_nothing_and_deny_what_they_did() {
+        let rules = [permission(Effect::Deny, "a/secret"), permission(Effect::Allow, "a/#")];
+        let permissions = resolve(&rules, "u");
+        permissions.withdraw();
+        assert_eq!(permissions.decide(&request(Action::Publish, "a/b")), None);
+        let denied = permissions.clone().decide(&request(Action::Publish, "a/secret"));
+        assert!(matches!(denied, Some(Decision::Deny(_))));
+        assert_eq!(permissions.clone().decide(&request(Action::Publish, "a/b")), None);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! Knows messages and mailboxes; must not know sessions, connections or who judges. Only this room pushes
 //! publications into mailboxes, and it takes a [`Permit`] for each.
 
-mod levels;
 mod memo;
 mod retained;
 mod share;

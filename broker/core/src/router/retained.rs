@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmqtt_codec::topic::levels;
 
-use super::levels::{Content, Levels, ROOT};
+use crate::levels::{Content, Levels, ROOT};
 use crate::message::Message;
 use crate::time::Moment;
 

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use foldhash::fast::RandomState;
-use wasmqtt_codec::topic::levels;
 
-use super::levels::{Content, Levels, Node, NodeId, ROOT};
 use super::share::{Choice, Group};
+use crate::levels::{Content, Levels, NodeId};
 use crate::mailbox::Mailbox;
 use crate::subscription::{SharedStrategy, SubscriptionOptions};
 
@@ -150,38 +149,16 @@ impl Trie {
     }
 
     /// Calls back for the subscribers and the groups of every filter that matches `topic`.
-    ///
-    /// A leading wildcard does not match a topic that begins with `$` [MQTT-4.7.2-1].
     pub(crate) fn matches<'t>(
         &'t self,
         topic: &str,
         mut subscribers: impl FnMut(&'t Subscriber),
         mut groups: impl FnMut(&'t Group),
     ) {
-        let names: Vec<&str> = levels(topic).collect();
-        let hidden = topic.starts_with('$');
-        let mut pending = vec![(ROOT, 0usize)];
-        let mut found = |node: &'t Node<Holders>| {
+        self.levels.matching(topic, |node| {
             node.content.subscribers.values().for_each(&mut subscribers);
             node.content.groups.iter().for_each(&mut groups);
-        };
-        while let Some((id, depth)) = pending.pop() {
-            let Some(node) = self.levels.get(id) else { continue };
-            let wildcards = depth > 0 || !hidden;
-            // `#` also matches its parent level, so it is looked for even behind the last name.
-            if wildcards && let Some(child) = node.child("#").and_then(|id| self.levels.get(id)) {
-                found(child);
-            }
-            match names.get(depth) {
-                None => found(node),
-                Some(name) => {
-                    pending.extend(node.child(name).map(|child| (child, depth + 1)));
-                    if wildcards && let Some(child) = node.child("+") {
-                        pending.push((child, depth + 1));
-                    }
-                }
-            }
-        }
+        });
     }
 
     /// Nodes in use besides the root.

@@ -321,7 +321,7 @@ impl Wire {
 
     fn close(&mut self, client: &mut Client, fault: Fault, departure: Departure) {
         let mut out = Vec::new();
-        client.connection.close(fault.reason(), &mut out);
+        client.connection.close(&fault, &mut out);
         client.read(&out);
         let (session, attachment) = (client.connection.session(), client.connection.attachment());
         self.broker.depart(&mut self.lane, self.now, session, attachment, departure);

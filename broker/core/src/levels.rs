@@ -1,4 +1,5 @@
-//! A tree of topic levels: what topics and filters have in common. Must not know what hangs in it.
+//! A tree of topic levels: what topics and filters have in common, and which filters match a topic. Must not know what
+//! hangs in it.
 //!
 //! Nodes lie in one vector and know their parent, so that nothing here recurses however deep a topic is.
 
@@ -8,21 +9,22 @@ use foldhash::fast::RandomState;
 use wasmqtt_codec::topic::levels;
 
 /// Index of a node.
-pub(super) type NodeId = u32;
+pub type NodeId = u32;
 
 /// Where every topic begins.
-pub(super) const ROOT: NodeId = 0;
+pub const ROOT: NodeId = 0;
 
 /// What hangs in a node.
-pub(super) trait Content: Default {
+pub trait Content: Default {
     /// Whether there is nothing in it, so that the node may go.
     fn is_bare(&self) -> bool;
 }
 
 /// One level of one topic.
 #[derive(Debug, Default)]
-pub(super) struct Node<C> {
-    pub(super) content: C,
+pub struct Node<C> {
+    /// What hangs in it.
+    pub content: C,
     children: HashMap<Box<str>, NodeId, RandomState>,
     parent: NodeId,
     level: Box<str>,
@@ -30,19 +32,19 @@ pub(super) struct Node<C> {
 
 impl<C> Node<C> {
     /// The node one level below.
-    pub(super) fn child(&self, level: &str) -> Option<NodeId> {
+    pub fn child(&self, level: &str) -> Option<NodeId> {
         self.children.get(level).copied()
     }
 
     /// All nodes one level below, in no order.
-    pub(super) fn children(&self) -> impl Iterator<Item = (&str, NodeId)> {
+    pub fn children(&self) -> impl Iterator<Item = (&str, NodeId)> {
         self.children.iter().map(|(level, id)| (&**level, *id))
     }
 }
 
 /// A tree that gives back what holds nothing any more.
 #[derive(Debug)]
-pub(super) struct Levels<C> {
+pub struct Levels<C> {
     nodes: Vec<Node<C>>,
     free: Vec<NodeId>,
 }
@@ -61,27 +63,27 @@ impl<C: Content> Default for Levels<C> {
 
 impl<C: Content> Levels<C> {
     /// A node.
-    pub(super) fn get(&self, id: NodeId) -> Option<&Node<C>> {
+    pub fn get(&self, id: NodeId) -> Option<&Node<C>> {
         self.nodes.get(id as usize)
     }
 
     /// What hangs in a node.
-    pub(super) fn content_mut(&mut self, id: NodeId) -> Option<&mut C> {
+    pub fn content_mut(&mut self, id: NodeId) -> Option<&mut C> {
         Some(&mut self.nodes.get_mut(id as usize)?.content)
     }
 
     /// What hangs in all nodes, in no order.
-    pub(super) fn contents(&self) -> impl Iterator<Item = &C> {
+    pub fn contents(&self) -> impl Iterator<Item = &C> {
         self.nodes.iter().map(|node| &node.content)
     }
 
     /// The node of this very topic or filter.
-    pub(super) fn find(&self, path: &str) -> Option<NodeId> {
+    pub fn find(&self, path: &str) -> Option<NodeId> {
         levels(path).try_fold(ROOT, |id, level| self.get(id)?.child(level))
     }
 
     /// The same, made when it is not there; none when there is no number left for it.
-    pub(super) fn make(&mut self, path: &str) -> Option<NodeId> {
+    pub fn make(&mut self, path: &str) -> Option<NodeId> {
         levels(path).try_fold(ROOT, |id, level| match self.get(id)?.child(level) {
             Some(child) => Some(child),
             None => self.add(id, level),
@@ -110,8 +112,34 @@ impl<C: Content> Levels<C> {
         Some(id)
     }
 
+    /// Calls back for the node of every filter that matches `topic`, in no order.
+    ///
+    /// A leading wildcard does not match a topic that begins with `$` [MQTT-4.7.2-1].
+    pub fn matching<'t>(&'t self, topic: &str, mut found: impl FnMut(&'t Node<C>)) {
+        let names: Vec<&str> = levels(topic).collect();
+        let hidden = topic.starts_with('$');
+        let mut pending = vec![(ROOT, 0usize)];
+        while let Some((id, depth)) = pending.pop() {
+            let Some(node) = self.get(id) else { continue };
+            let wildcards = depth > 0 || !hidden;
+            // `#` also matches its parent level, so it is looked for even behind the last name.
+            if wildcards && let Some(child) = node.child("#").and_then(|id| self.get(id)) {
+                found(child);
+            }
+            match names.get(depth) {
+                None => found(node),
+                Some(name) => {
+                    pending.extend(node.child(name).map(|child| (child, depth + 1)));
+                    if wildcards && let Some(child) = node.child("+") {
+                        pending.push((child, depth + 1));
+                    }
+                }
+            }
+        }
+    }
+
     /// Gives back `id` and every ancestor that holds nothing any more.
-    pub(super) fn prune(&mut self, mut id: NodeId) {
+    pub fn prune(&mut self, mut id: NodeId) {
         while id != ROOT {
             let Some(node) = self.nodes.get_mut(id as usize) else { return };
             if !node.children.is_empty() || !node.content.is_bare() {
@@ -128,7 +156,7 @@ impl<C: Content> Levels<C> {
     }
 
     /// Nodes in use, the root included.
-    pub(super) fn used(&self) -> usize {
+    pub fn used(&self) -> usize {
         self.nodes.len() - self.free.len()
     }
 }
