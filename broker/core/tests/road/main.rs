@@ -18,6 +18,7 @@ mod refusals;
 mod rejudge;
 mod resume;
 mod retained;
+mod revoke;
 mod sessions;
 mod shared;
 mod strategies;

@@ -91,7 +91,7 @@ pub(crate) struct Client {
     pub(crate) welcome: Welcome,
     /// Why the broker closed it.
     pub(crate) closed: Option<Fault>,
-    /// Reason string and number of user properties of the last acknowledgement.
+    /// Reason string and number of user properties of the last acknowledgement or DISCONNECT.
     pub(crate) told: (Option<String>, usize),
     inbox: VecDeque<Sent>,
     next_id: u16,
@@ -113,6 +113,9 @@ impl Client {
             if let Packet::PubAck(ack) | Packet::PubRec(ack) = &packet {
                 let properties = ack.user_properties.iter().count();
                 self.told = (ack.reason_string.map(str::to_owned), properties);
+            }
+            if let Packet::Disconnect(disconnect) = &packet {
+                self.told = (disconnect.reason_string.map(str::to_owned), 0);
             }
             self.inbox.push_back(sent(&packet));
         }
