@@ -5,7 +5,7 @@ use std::time::Duration;
 use wasmqtt_codec::QoS;
 use wasmqtt_core::client::ListenerId;
 use wasmqtt_core::features::{Features, Versions};
-use wasmqtt_core::limits::{BrokerLimits, Flapping, Limits, Overflow, Queue};
+use wasmqtt_core::limits::{AuthLimits, BrokerLimits, Flapping, Limits, Overflow, Queue};
 use wasmqtt_core::subscription::SharedStrategy;
 use wasmqtt_sandbox::{ChainSpec, Fallback, Grants, OnFailure, PluginLimits, PluginSpec};
 
@@ -54,6 +54,13 @@ fn limits(limits: &config::Limits, features: Features) -> Limits {
             connects: limits.flapping.connects,
             within: seconds(limits.flapping.within),
             ban: seconds(limits.flapping.ban),
+        },
+        auth: AuthLimits {
+            rounds: limits.auth.rounds,
+            data: limits.auth.data,
+            timeout: seconds(limits.auth.timeout),
+            reauthentications: limits.auth.reauthentications,
+            within: seconds(limits.auth.within),
         },
         max_user_properties: limits.max_user_properties,
         max_filters_per_subscribe: limits.max_filters_per_subscribe,

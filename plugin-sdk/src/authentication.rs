@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-pub use crate::bindings::authentication::exports::wasmqtt::plugin::authentication::{
-    Effect, Identity, Limits, Outcome, Permission,
+pub use crate::bindings::authentication::exports::wasmqtt::plugin::authentication::Outcome;
+pub use crate::bindings::imports::wasmqtt::plugin::identities::{
+    Effect, Identity, Limits, Permission,
 };
 use crate::{Actions, Connect, Failure, Plugin, Qos, Refusal, UserProperty};
 
@@ -80,7 +81,7 @@ impl Identity {
         self
     }
 
-    /// The client must authenticate again after this time or is disconnected. Whole seconds, at least
+    /// The client must authenticate again after this time or is disconnected with 0xA0. Whole seconds, at least
     /// one; times beyond 136 years are cut.
     pub fn expires_in(mut self, time: Duration) -> Self {
         self.expires_in = Some(u32::try_from(time.as_secs()).unwrap_or(u32::MAX).max(1));

@@ -9,9 +9,11 @@ pub mod imports {
         inline: "package wasmqtt:sdk-imports; world sdk-imports {
             import wasmqtt:plugin/types@0.1.0;
             import wasmqtt:plugin/clients@0.1.0;
+            import wasmqtt:plugin/identities@0.1.0;
             import wasmqtt:plugin/messages@0.1.0;
             import wasmqtt:plugin/log@0.1.0;
             import wasmqtt:plugin/clock@0.1.0;
+            import wasmqtt:plugin/random@0.1.0;
         }",
         generate_all,
         generate_unused_types: true,
@@ -47,12 +49,35 @@ pub mod authentication {
         with: {
             "wasmqtt:plugin/types@0.1.0": crate::bindings::imports::wasmqtt::plugin::types,
             "wasmqtt:plugin/clients@0.1.0": crate::bindings::imports::wasmqtt::plugin::clients,
+            "wasmqtt:plugin/identities@0.1.0":
+                crate::bindings::imports::wasmqtt::plugin::identities,
         },
         generate_all,
         generate_unused_types: true,
         additional_derives: [PartialEq, Eq],
         pub_export_macro: true,
         export_macro_name: "export_authentication",
+    });
+}
+
+/// Who are you, in rounds?
+pub mod enhanced_authentication {
+    wit_bindgen::generate!({
+        path: "../wit",
+        inline: "package wasmqtt:sdk-enhanced-authentication; world sdk-enhanced-authentication {
+            export wasmqtt:plugin/enhanced-authentication@0.1.0;
+        }",
+        with: {
+            "wasmqtt:plugin/types@0.1.0": crate::bindings::imports::wasmqtt::plugin::types,
+            "wasmqtt:plugin/clients@0.1.0": crate::bindings::imports::wasmqtt::plugin::clients,
+            "wasmqtt:plugin/identities@0.1.0":
+                crate::bindings::imports::wasmqtt::plugin::identities,
+        },
+        generate_all,
+        generate_unused_types: true,
+        additional_derives: [PartialEq, Eq],
+        pub_export_macro: true,
+        export_macro_name: "export_enhanced_authentication",
     });
 }
 

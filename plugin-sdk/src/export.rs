@@ -4,12 +4,13 @@ use std::cell::RefCell;
 
 use crate::bindings::authentication::exports::wasmqtt::plugin::authentication;
 use crate::bindings::authorization::exports::wasmqtt::plugin::authorization;
+use crate::bindings::enhanced_authentication::exports::wasmqtt::plugin::enhanced_authentication;
 use crate::bindings::imports::wasmqtt::plugin::messages;
 use crate::bindings::lifecycle::exports::wasmqtt::plugin::lifecycle;
 use crate::bindings::transformation::exports::wasmqtt::plugin::transformation;
 use crate::{
-    Authentication, Authorization, Client, Connect, Decision, Failure, Outcome, Plugin,
-    Registration, Request, Transformation, Verdict,
+    Authentication, Authorization, Client, Connect, Decision, EnhancedAuthentication, Failure,
+    Outcome, Plugin, Registration, Request, Step, Transformation, Verdict,
 };
 
 /// Where [`export!`](crate::export!) keeps the plugin between calls. A component has one thread and is
@@ -47,6 +48,25 @@ impl<C: Component<Plugin: Authentication>> authentication::Guest for C {
     }
 }
 
+impl<C: Component<Plugin: EnhancedAuthentication>> enhanced_authentication::Guest for C {
+    fn methods() -> Vec<String> {
+        C::with(|cell| cell.borrow().as_ref().map(|plugin| plugin.methods()).unwrap_or_default())
+    }
+
+    fn begin(connect: Connect, method: String, data: Vec<u8>) -> Result<Step, Failure> {
+        call::<C, _>(|plugin| plugin.begin(&connect, &method, &data))
+    }
+
+    fn proceed(
+        connect: Connect,
+        method: String,
+        data: Vec<u8>,
+        state: Vec<u8>,
+    ) -> Result<Step, Failure> {
+        call::<C, _>(|plugin| plugin.proceed(&connect, &method, &data, &state))
+    }
+}
+
 impl<C: Component<Plugin: Authorization>> authorization::Guest for C {
     fn authorize(client: Client, request: Request) -> Result<Decision, Failure> {
         call::<C, _>(|plugin| plugin.authorize(&client, &request))
@@ -64,7 +84,8 @@ impl<C: Component<Plugin: Transformation>> transformation::Guest for C {
 }
 
 /// Makes a component of a plugin: `export!(MyPlugin: authentication, authorization);`, once in a crate,
-/// with the hooks that `MyPlugin` implements, of `authentication`, `authorization` and `transformation`.
+/// with the hooks that `MyPlugin` implements, of `authentication`, `enhanced_authentication`, `authorization` and
+/// `transformation`.
 /// The component exports these interfaces, `lifecycle`, and nothing else. On the host it only checks
 /// that `MyPlugin` implements them.
 #[macro_export]
@@ -108,6 +129,11 @@ macro_rules! __export_hook {
             $exported with_types_in $crate::bindings::authentication
         );
     };
+    (enhanced_authentication $exported:ident) => {
+        $crate::bindings::enhanced_authentication::export_enhanced_authentication!(
+            $exported with_types_in $crate::bindings::enhanced_authentication
+        );
+    };
     (authorization $exported:ident) => {
         $crate::bindings::authorization::export_authorization!(
             $exported with_types_in $crate::bindings::authorization
@@ -127,6 +153,12 @@ macro_rules! __require_hook {
     (authentication $plugin:ty) => {
         const _: fn() = {
             fn implements<P: $crate::Authentication>() {}
+            implements::<$plugin>
+        };
+    };
+    (enhanced_authentication $plugin:ty) => {
+        const _: fn() = {
+            fn implements<P: $crate::EnhancedAuthentication>() {}
             implements::<$plugin>
         };
     };
@@ -154,7 +186,8 @@ macro_rules! __no_hook {
         ::std::compile_error!(::std::concat!(
             "`",
             ::std::stringify!($other),
-            "` is no hook; the hooks are authentication, authorization and transformation"
+            "` is no hook; the hooks are authentication, enhanced_authentication, authorization and ",
+            "transformation"
         ));
     };
 }

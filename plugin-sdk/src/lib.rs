@@ -30,7 +30,7 @@
 //! ```
 //!
 //! The logic of a plugin is ordinary Rust: on any target but wasm, the calls into the broker
-//! ([`log`], [`clock`], [`Client::attribute`]) go to the test doubles in [`test`].
+//! ([`log`], [`clock`], [`random`], [`Client::attribute`]) go to the test doubles in [`test`].
 
 #[doc(hidden)]
 #[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)]
@@ -41,11 +41,13 @@ mod authentication;
 mod authorization;
 mod client;
 pub mod clock;
+mod enhanced_authentication;
 #[doc(hidden)]
 pub mod export;
 mod init;
 pub mod log;
 mod message;
+pub mod random;
 mod refusal;
 mod registration;
 #[cfg(not(target_family = "wasm"))]
@@ -54,6 +56,7 @@ pub mod test;
 pub use authentication::{Authentication, Effect, Identity, Limits, Outcome, Permission};
 pub use authorization::{Action, Answer, Authorization, Decision, Request};
 pub use client::{Certificate, Client, Connect, Protocol, Transport};
+pub use enhanced_authentication::{Challenge, EnhancedAuthentication, Step, Success};
 pub use init::{NoConfig, Plugin};
 pub use message::{Message, Origin, Qos, Transformation, UserProperty, Verdict};
 pub use refusal::{Failure, Refusal};

@@ -39,6 +39,11 @@ pub(crate) fn clock() -> Duration {
     })
 }
 
+pub(crate) fn random() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(())
+}
+
 /// The lines that this thread has logged since the last call, as in "warn: no such user"; the last
 /// 1,000 of them.
 pub fn take_log() -> Vec<String> {

@@ -18,8 +18,18 @@ pub enum Fault {
     UnexpectedPacket(PacketType),
     /// A PUBLISH with a subscription identifier: only a server sends one [MQTT-3.3.4-6].
     SubscriptionIdentifierPublished,
-    /// An authentication method that nobody here speaks [MQTT-4.12.0-1].
-    UnknownAuthenticationMethod,
+    /// AUTH names another method than CONNECT did [MQTT-4.12.0-5], [MQTT-4.12.1-1].
+    AuthenticationMethodChanged,
+    /// An exchange of more rounds, or more authentication data, than allowed.
+    AuthenticationTooLong,
+    /// An exchange that did not come to its end in time.
+    AuthenticationTimeout,
+    /// More re-authentications in a time than allowed.
+    TooManyAuthentications,
+    /// A re-authentication failed [MQTT-4.12.1-2].
+    AuthenticationRefused(ReasonCode),
+    /// A re-authentication under another name.
+    NameChanged,
     /// More QoS 2 publications open than Receive Maximum allows [MQTT-3.3.4-9].
     ReceiveMaximumExceeded,
     /// A topic alias of 0, above the maximum, or never set.
@@ -72,7 +82,15 @@ impl Fault {
             | Fault::UnexpectedPacket(_)
             | Fault::SubscriptionIdentifierPublished
             | Fault::SessionExpiryRaised => ReasonCode::ProtocolError,
-            Fault::UnknownAuthenticationMethod => ReasonCode::BadAuthenticationMethod,
+            Fault::AuthenticationMethodChanged => ReasonCode::BadAuthenticationMethod,
+            Fault::AuthenticationTooLong | Fault::TooManyAuthentications => {
+                ReasonCode::QuotaExceeded
+            }
+            Fault::AuthenticationTimeout | Fault::NameChanged => ReasonCode::NotAuthorized,
+            // What DISCONNECT has no word for, as for a wrong password, is not authorized.
+            Fault::AuthenticationRefused(code) if !code.allowed_in(PacketType::Disconnect) => {
+                ReasonCode::NotAuthorized
+            }
             Fault::ReceiveMaximumExceeded => ReasonCode::ReceiveMaximumExceeded,
             Fault::TopicAliasInvalid => ReasonCode::TopicAliasInvalid,
             Fault::TopicTooLong => ReasonCode::TopicNameInvalid,
@@ -87,7 +105,10 @@ impl Fault {
             Fault::KeepAliveTimeout => ReasonCode::KeepAliveTimeout,
             Fault::IdentityExpired => ReasonCode::MaximumConnectTime,
             Fault::TakenOver => ReasonCode::SessionTakenOver,
-            Fault::PublishRefused(code) | Fault::Ordered(code) | Fault::Dismissed(code, _) => *code,
+            Fault::AuthenticationRefused(code)
+            | Fault::PublishRefused(code)
+            | Fault::Ordered(code)
+            | Fault::Dismissed(code, _) => *code,
         }
     }
 }
@@ -108,7 +129,16 @@ impl fmt::Display for Fault {
             Fault::SubscriptionIdentifierPublished => {
                 f.write_str("PUBLISH of a client with a subscription identifier")
             }
-            Fault::UnknownAuthenticationMethod => f.write_str("unknown authentication method"),
+            Fault::AuthenticationMethodChanged => {
+                f.write_str("AUTH with another method than CONNECT")
+            }
+            Fault::AuthenticationTooLong => {
+                f.write_str("more rounds or data of authentication than allowed")
+            }
+            Fault::AuthenticationTimeout => f.write_str("the authentication took too long"),
+            Fault::TooManyAuthentications => f.write_str("more re-authentications than allowed"),
+            Fault::AuthenticationRefused(code) => write!(f, "re-authentication failed: {code}"),
+            Fault::NameChanged => f.write_str("re-authentication under another name"),
             Fault::ReceiveMaximumExceeded => f.write_str("more open QoS 2 messages than allowed"),
             Fault::TopicAliasInvalid => f.write_str("topic alias out of range or unknown"),
             Fault::TopicTooLong => f.write_str("topic longer or deeper than allowed"),

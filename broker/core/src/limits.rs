@@ -53,6 +53,29 @@ impl Default for Flapping {
     }
 }
 
+/// How much enhanced authentication one client may ask for: every round is a question to a plugin, before anybody knows
+/// who the client is.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct AuthLimits {
+    /// Rounds of one exchange, the first included: CONNECT, or the AUTH packet that begins a re-authentication, and each
+    /// AUTH packet that answers a challenge. Beyond: 0x97.
+    pub rounds: u16,
+    /// Bytes of authentication data that the client sends in one exchange. Beyond: 0x97.
+    pub data: u32,
+    /// Seconds that one exchange may take. Then: 0x87.
+    pub timeout: u32,
+    /// Re-authentications of one connection; 0 = none is taken. Beyond: 0x97.
+    pub reauthentications: u32,
+    /// Seconds, from the first of them, in which they count.
+    pub within: u32,
+}
+
+impl Default for AuthLimits {
+    fn default() -> Self {
+        Self { rounds: 8, data: 64 << 10, timeout: 30, reauthentications: 10, within: 60 }
+    }
+}
+
 /// What one client may use. A listener sets it; an authenticator may tighten it for one client.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -93,6 +116,8 @@ pub struct Limits {
     pub max_filters_per_subscribe: u32,
     /// How often one client identifier may connect.
     pub flapping: Flapping,
+    /// How much enhanced authentication it may ask for.
+    pub auth: AuthLimits,
     /// What is offered at all.
     pub features: Features,
 }
@@ -116,6 +141,7 @@ impl Default for Limits {
             max_user_properties: 100,
             max_filters_per_subscribe: 1000,
             flapping: Flapping::default(),
+            auth: AuthLimits::default(),
             features: Features::default(),
         }
     }

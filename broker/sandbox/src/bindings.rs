@@ -11,10 +11,12 @@ wasmtime::component::bindgen!({
         world everything {
             import wasmqtt:plugin/log@0.1.0;
             import wasmqtt:plugin/clock@0.1.0;
+            import wasmqtt:plugin/random@0.1.0;
             import wasmqtt:plugin/clients@0.1.0;
             import wasmqtt:plugin/messages@0.1.0;
             export wasmqtt:plugin/lifecycle@0.1.0;
             export wasmqtt:plugin/authentication@0.1.0;
+            export wasmqtt:plugin/enhanced-authentication@0.1.0;
             export wasmqtt:plugin/authorization@0.1.0;
             export wasmqtt:plugin/transformation@0.1.0;
         }
@@ -22,6 +24,6 @@ wasmtime::component::bindgen!({
     world: "wasmqtt:host/everything",
     // What goes to a plugin is lent to it: no string is cloned for a call.
     ownership: Borrowing { duplicate_if_necessary: true },
-    imports: { "wasmqtt:plugin/messages": trappable },
+    imports: { "wasmqtt:plugin/messages": trappable, "wasmqtt:plugin/random": trappable },
     with: { "wasmqtt:plugin/messages.message": crate::host::messages::Staged },
 });

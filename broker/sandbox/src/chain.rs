@@ -2,6 +2,8 @@
 //! is not `abstain` is final. The only place that applies failure policies and grants of topics. Must
 //! not know instances, generations or wasm.
 
+mod exchange;
+
 use std::sync::Arc;
 
 use wasmqtt_codec::{QoS, ReasonCode};
@@ -71,6 +73,10 @@ impl Chain {
         connecting: &Connecting,
     ) -> Result<Identity, Refusal> {
         for plugin in self.authenticate.iter().filter_map(|place| plugins.get(*place)) {
+            // One that speaks AUTH alone has nothing to say here.
+            if !plugin.blueprint.shape.authenticates() {
+                continue;
+            }
             match plugin.authenticate(connecting) {
                 Ok(Some(Ok(identity))) => return Ok(identity),
                 Ok(Some(Err(refusal))) => {

@@ -1,5 +1,7 @@
-//! The only file that says the words of the contract and the words of the core together. What a
+//! The only place that says the words of the contract and the words of the core together. What a
 //! plugin answers is checked here: an answer that the core could not use is a failure of the plugin.
+
+mod round;
 
 use wasmqtt_codec::{Filter, QoS, ReasonCode, UserProperties, UserPropertiesBuf, Version};
 use wasmqtt_core::client::{Client, Transport};
@@ -13,11 +15,14 @@ use crate::bindings::exports::wasmqtt::plugin::{
     authentication as authn, authorization as authz, lifecycle, transformation,
 };
 use crate::bindings::wasmqtt::plugin::clients::{ClientParam, ClientResult};
+use crate::bindings::wasmqtt::plugin::identities;
 use crate::bindings::wasmqtt::plugin::types::{
     self, Failure, Qos, UserPropertyParam, UserPropertyResult,
 };
 use crate::error::CallError;
-use crate::registration::{Registration, Selector, Selectors};
+use crate::registration::{Registration, Selector, Selectors, check_methods};
+
+pub(crate) use round::{Round, round};
 
 /// Bounds of an identity: a session keeps it.
 const PERMISSIONS_MAX: usize = 1024;
@@ -221,7 +226,7 @@ fn is_text(text: &str) -> bool {
     text.len() <= TEXT_MAX && !text.contains('\0')
 }
 
-fn identity(identity: authn::Identity) -> Result<Identity, CallError> {
+fn identity(identity: identities::Identity) -> Result<Identity, CallError> {
     if identity.permissions.len() > PERMISSIONS_MAX {
         return Err(invalid(format!("more than {PERMISSIONS_MAX} permissions")));
     }
@@ -247,7 +252,7 @@ fn identity(identity: authn::Identity) -> Result<Identity, CallError> {
     })
 }
 
-fn permission(permission: authn::Permission) -> Result<Permission, CallError> {
+fn permission(permission: identities::Permission) -> Result<Permission, CallError> {
     let filter = permission.filter;
     // Variables hold neither wildcards nor separators in the end, so any plain word stands for them.
     let parsed = Filter::parse(&filter).map_err(|error| error.to_string());
@@ -256,8 +261,8 @@ fn permission(permission: authn::Permission) -> Result<Permission, CallError> {
     }
     Ok(Permission {
         effect: match permission.effect {
-            authn::Effect::Allow => Effect::Allow,
-            authn::Effect::Deny => Effect::Deny,
+            identities::Effect::Allow => Effect::Allow,
+            identities::Effect::Deny => Effect::Deny,
         },
         filter,
         actions: actions(permission.actions),
@@ -285,7 +290,7 @@ fn check_variables(filter: &Filter<'_>) -> Result<(), String> {
     Ok(())
 }
 
-fn limits(limits: authn::Limits) -> IdentityLimits {
+fn limits(limits: identities::Limits) -> IdentityLimits {
     IdentityLimits {
         receive_maximum: limits.receive_maximum,
         maximum_packet_size: limits.maximum_packet_size,
@@ -304,12 +309,17 @@ fn actions(actions: types::Actions) -> Actions {
     }
 }
 
-/// What `init` answered; an error says what is wrong with it.
-pub(crate) fn registration(said: lifecycle::Registration) -> Result<Registration, String> {
+/// What `init` and `methods` answered; an error says what is wrong with it.
+pub(crate) fn registration(
+    said: lifecycle::Registration,
+    methods: Vec<String>,
+) -> Result<Registration, String> {
+    check_methods(&methods)?;
     let selectors = |hook, said: Vec<lifecycle::Selector>| {
         Selectors::new(hook, said.into_iter().map(selector).collect())
     };
     Ok(Registration {
+        methods,
         authorize: actions(said.authorize),
         on_publish: selectors("on-publish", said.on_publish)?,
         on_deliver: selectors("on-deliver", said.on_deliver)?,
@@ -334,8 +344,8 @@ mod tests {
         types::Refusal { code, reason: None, user_properties: Vec::new() }
     }
 
-    fn accepted() -> authn::Identity {
-        authn::Identity {
+    fn accepted() -> identities::Identity {
+        identities::Identity {
             name: Some("alice".into()),
             attributes: Vec::new(),
             permissions: Vec::new(),
@@ -346,9 +356,9 @@ mod tests {
         }
     }
 
-    fn allowed(filter: &str) -> authn::Permission {
-        authn::Permission {
-            effect: authn::Effect::Allow,
+    fn allowed(filter: &str) -> identities::Permission {
+        identities::Permission {
+            effect: identities::Effect::Allow,
             filter: filter.into(),
             actions: types::Actions::PUBLISH | types::Actions::RECEIVE,
             max_qos: Some(Qos::AtLeastOnce),
@@ -379,7 +389,7 @@ mod tests {
 
     #[test]
     fn a_permission_is_taken_over_field_by_field() {
-        let identity = identity(authn::Identity {
+        let identity = identity(identities::Identity {
             permissions: vec![allowed("a/${username}/#")],
             ..accepted()
         });
@@ -396,21 +406,23 @@ mod tests {
     #[test]
     fn an_identity_with_a_filter_that_cannot_work_is_refused() {
         for filter in ["a/#/b", "", "$share/g/a", "${nobody}", "${username", "${attribute.}"] {
-            let said = authn::Identity { permissions: vec![allowed(filter)], ..accepted() };
+            let said = identities::Identity { permissions: vec![allowed(filter)], ..accepted() };
             assert!(matches!(identity(said), Err(CallError::Invalid(_))), "{filter}");
         }
     }
 
     #[test]
     fn an_identity_is_bounded() {
-        let permissions = |n| authn::Identity { permissions: vec![allowed("a"); n], ..accepted() };
+        let permissions =
+            |n| identities::Identity { permissions: vec![allowed("a"); n], ..accepted() };
         assert!(identity(permissions(PERMISSIONS_MAX)).is_ok());
         assert!(identity(permissions(PERMISSIONS_MAX + 1)).is_err());
         let attribute = || (String::from("k"), String::from("v"));
-        let attributes = |n| authn::Identity { attributes: vec![attribute(); n], ..accepted() };
+        let attributes =
+            |n| identities::Identity { attributes: vec![attribute(); n], ..accepted() };
         assert!(identity(attributes(ATTRIBUTES_MAX)).is_ok());
         assert!(identity(attributes(ATTRIBUTES_MAX + 1)).is_err());
-        let name = |n| authn::Identity { name: Some("x".repeat(n)), ..accepted() };
+        let name = |n| identities::Identity { name: Some("x".repeat(n)), ..accepted() };
         assert!(identity(name(TEXT_MAX)).is_ok());
         assert!(identity(name(TEXT_MAX + 1)).is_err());
         assert!(identity(name(0)).is_err());

@@ -212,7 +212,8 @@ impl Preparation<'_> {
     ) -> Result<Plugin, LoadCause> {
         let running = self.running.plugins.iter().find(|plugin| plugin.spec.name == spec.name);
         let tallies = running.map(|plugin| Arc::clone(&plugin.tallies));
-        let authenticates = linked.blueprint.shape.authenticates();
+        let shape = &linked.blueprint.shape;
+        let authenticates = shape.authenticates() || shape.exchanges();
         let (plugin, first) = Plugin::prove(Parts {
             spec: spec.clone(),
             digest: linked.digest,
@@ -276,7 +277,7 @@ fn check_chain(
             let Some(Some(linked)) = linked.get(found) else { continue };
             let shape = &linked.blueprint.shape;
             let exported = match kind {
-                "authenticate" => shape.authenticates(),
+                "authenticate" => shape.authenticates() || shape.exchanges(),
                 "authorize" => shape.authorizes(),
                 _ => shape.transforms(),
             };

@@ -1,6 +1,8 @@
 //! One instance of a plugin: its store, limits and deadlines. The only file that calls wasm. Must not
 //! know chains, policies or what a lost instance leads to.
 
+mod enhanced;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use wasmtime::component::{InstancePre, Resource};
 use wasmtime::{Error, Store, Trap, WasmBacktrace};
 
 use crate::bindings::exports::wasmqtt::plugin::{
-    authentication, authorization, lifecycle, transformation,
+    authentication, authorization, enhanced_authentication, lifecycle, transformation,
 };
 use crate::budget;
 use crate::convert::{self, Entrance, Verdict};
@@ -24,10 +26,13 @@ use crate::options::PluginLimits;
 use crate::registration::Registration;
 use crate::ticker::{Pulse, Ticker};
 
+pub(crate) use enhanced::Round;
+
 /// Where a component's exports are, looked up once.
 pub(crate) struct Shape {
     lifecycle: lifecycle::GuestIndices,
     authentication: Option<authentication::GuestIndices>,
+    enhanced: Option<enhanced_authentication::GuestIndices>,
     authorization: Option<authorization::GuestIndices>,
     transformation: Option<transformation::GuestIndices>,
 }
@@ -41,17 +46,24 @@ impl Shape {
         let authentication = exports("authentication")
             .then(|| authentication::GuestIndices::new(pre))
             .transpose()?;
+        let enhanced = exports("enhanced-authentication")
+            .then(|| enhanced_authentication::GuestIndices::new(pre))
+            .transpose()?;
         let authorization =
             exports("authorization").then(|| authorization::GuestIndices::new(pre)).transpose()?;
         let transformation = exports("transformation")
             .then(|| transformation::GuestIndices::new(pre))
             .transpose()?;
         let lifecycle = lifecycle::GuestIndices::new(pre)?;
-        Ok(Self { lifecycle, authentication, authorization, transformation })
+        Ok(Self { lifecycle, authentication, enhanced, authorization, transformation })
     }
 
     pub(crate) fn authenticates(&self) -> bool {
         self.authentication.is_some()
+    }
+
+    pub(crate) fn exchanges(&self) -> bool {
+        self.enhanced.is_some()
     }
 
     pub(crate) fn authorizes(&self) -> bool {
@@ -74,13 +86,25 @@ pub(crate) struct Start<'a> {
     pub(crate) deadline: Duration,
 }
 
+/// What a component exports besides its life cycle.
+struct Hooks {
+    authentication: Option<authentication::Guest>,
+    enhanced: Option<enhanced_authentication::Guest>,
+    authorization: Option<authorization::Guest>,
+    transformation: Option<transformation::Guest>,
+}
+
+/// What an instance says of itself.
+struct Said {
+    registration: Result<lifecycle::Registration, String>,
+    methods: Vec<String>,
+}
+
 /// One instance. Not to be called again after an error that
 /// [loses it](CallError::loses_instance).
 pub(crate) struct Guest {
     store: Store<Host>,
-    authentication: Option<authentication::Guest>,
-    authorization: Option<authorization::Guest>,
-    transformation: Option<transformation::Guest>,
+    hooks: Hooks,
     pulse: Arc<Pulse>,
     ticker: Arc<Ticker>,
 }
@@ -102,7 +126,7 @@ impl Guest {
         let running = ticker.run(&pulse);
         let started = Self::init(&mut store, blueprint, start.config);
         drop(running);
-        let (exports, answer) = match started {
+        let (hooks, said) = match started {
             Ok(started) => started,
             Err(error) => {
                 return Err(match lost(&mut store, &error, deadline) {
@@ -112,37 +136,36 @@ impl Guest {
                 });
             }
         };
-        let said = answer.map_err(|text| LoadCause::Init(excerpt(&text)))?;
-        let registration = convert::registration(said).map_err(LoadCause::Registration)?;
-        let (authentication, authorization, transformation) = exports;
+        let registered = said.registration.map_err(|text| LoadCause::Init(excerpt(&text)))?;
+        let registration =
+            convert::registration(registered, said.methods).map_err(LoadCause::Registration)?;
         let (ticker, pulse) = (Arc::clone(ticker), pulse);
-        let guest = Self { store, authentication, authorization, transformation, pulse, ticker };
-        Ok((guest, registration))
+        Ok((Self { store, hooks, pulse, ticker }, registration))
     }
 
-    #[allow(clippy::type_complexity)] // Said once, and not worth names.
     fn init(
         store: &mut Store<Host>,
         Blueprint { pre, shape }: &Blueprint,
         config: &str,
-    ) -> wasmtime::Result<(
-        (
-            Option<authentication::Guest>,
-            Option<authorization::Guest>,
-            Option<transformation::Guest>,
-        ),
-        Result<lifecycle::Registration, String>,
-    )> {
+    ) -> wasmtime::Result<(Hooks, Said)> {
         let instance = pre.instantiate(&mut *store)?;
         let lifecycle = shape.lifecycle.load(&mut *store, &instance)?;
         let authentication =
             shape.authentication.as_ref().map(|it| it.load(&mut *store, &instance)).transpose()?;
+        let enhanced =
+            shape.enhanced.as_ref().map(|it| it.load(&mut *store, &instance)).transpose()?;
         let authorization =
             shape.authorization.as_ref().map(|it| it.load(&mut *store, &instance)).transpose()?;
         let transformation =
             shape.transformation.as_ref().map(|it| it.load(&mut *store, &instance)).transpose()?;
-        let answer = lifecycle.call_init(&mut *store, config)?;
-        Ok(((authentication, authorization, transformation), answer))
+        let registration = lifecycle.call_init(&mut *store, config)?;
+        let methods = match &enhanced {
+            // Who refuses its configuration is not asked anything else.
+            Some(hook) if registration.is_ok() => hook.call_methods(&mut *store)?,
+            _ => Vec::new(),
+        };
+        let hooks = Hooks { authentication, enhanced, authorization, transformation };
+        Ok((hooks, Said { registration, methods }))
     }
 
     /// Asks who a connecting client is.
@@ -152,7 +175,7 @@ impl Guest {
         connecting: &Connecting,
         listener: &str,
     ) -> Result<Entrance, CallError> {
-        let hook = self.authentication.as_ref().ok_or_else(missing)?;
+        let hook = self.hooks.authentication.as_ref().ok_or_else(missing)?;
         let properties = convert::user_property_params(&connecting.user_properties);
         let connect = convert::connect(connecting, listener, &properties);
         budget::grant(&mut self.store, deadline);
@@ -171,7 +194,7 @@ impl Guest {
         client: &Arc<Client>,
         request: &Request<'_>,
     ) -> Result<(Option<Decision>, u32), CallError> {
-        let hook = self.authorization.as_ref().ok_or_else(missing)?;
+        let hook = self.hooks.authorization.as_ref().ok_or_else(missing)?;
         self.store.data_mut().client = Some(Arc::clone(client));
         budget::grant(&mut self.store, deadline);
         let running = self.ticker.run(&self.pulse);
@@ -228,7 +251,7 @@ impl Guest {
             Result<transformation::Verdict, crate::bindings::wasmqtt::plugin::types::Failure>,
         >,
     ) -> (Option<Original>, Result<(Verdict, Changes), CallError>) {
-        let Some(hook) = &self.transformation else { return (Some(message), Err(missing())) };
+        let Some(hook) = &self.hooks.transformation else { return (Some(message), Err(missing())) };
         self.store.data_mut().message = Some(Staged::new(message, now));
         budget::grant(&mut self.store, deadline);
         let running = self.ticker.run(&self.pulse);

@@ -5,7 +5,7 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
-use crate::bindings::wasmqtt::plugin::{clients, clock, log, messages};
+use crate::bindings::wasmqtt::plugin::{clients, clock, log, messages, random};
 use crate::error::LoadCause;
 use crate::guest::Shape;
 use crate::host::Host;
@@ -13,8 +13,9 @@ use crate::host::Host;
 const CONTRACT: &str = "wasmqtt:plugin/";
 const VERSION: (u64, u64) = (0, 1);
 /// Free capabilities, and what the hooks themselves bring along.
-const IMPORTS: [&str; 5] = ["types", "log", "clock", "clients", "messages"];
-const EXPORTS: [&str; 4] = ["lifecycle", "authentication", "authorization", "transformation"];
+const IMPORTS: [&str; 7] = ["types", "log", "clock", "random", "clients", "identities", "messages"];
+const EXPORTS: [&str; 5] =
+    ["lifecycle", "authentication", "enhanced-authentication", "authorization", "transformation"];
 
 /// A component with everything it imports, ready to be instantiated.
 pub(crate) struct Blueprint {
@@ -27,6 +28,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     log::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     clock::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
+    random::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     clients::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     messages::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     Ok(linker)
@@ -47,7 +49,7 @@ pub(crate) fn link(linker: &Linker<Host>, component: &Component) -> Result<Bluep
             Some((interface, true)) if EXPORTS.contains(&interface) => {
                 has_lifecycle |= interface == "lifecycle";
             }
-            Some(("types", true)) => {}
+            Some(("types" | "identities", true)) => {}
             Some(_) => return Err(LoadCause::UnknownExport(name.into())),
             None => {}
         }

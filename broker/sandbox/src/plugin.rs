@@ -12,9 +12,9 @@ use wasmqtt_core::time::Moment;
 use wasmtime::component::Component;
 
 use crate::breaker::{Breaker, Lost, Pass};
-use crate::convert::{Entrance, Verdict};
+use crate::convert::{self, Entrance, Verdict};
 use crate::error::{CallError, LoadCause};
-use crate::guest::{Guest, Start};
+use crate::guest::{Guest, Round, Start};
 use crate::host::Surroundings;
 use crate::host::log::{Leave, LineBudget};
 use crate::host::messages::Original;
@@ -132,6 +132,24 @@ impl Plugin {
 
     /// Asks who a connecting client is, from any thread.
     pub(crate) fn authenticate(&self, connecting: &Connecting) -> Result<Entrance, CallError> {
+        self.ask_pooled(connecting, |guest, deadline, listener| {
+            guest.authenticate(deadline, connecting, listener)
+        })
+    }
+
+    /// Asks for one round of an AUTH exchange, from any thread.
+    pub(crate) fn exchange(&self, round: Round<'_>) -> Result<convert::Round, CallError> {
+        self.ask_pooled(round.connecting, |guest, deadline, listener| {
+            guest.exchange(deadline, round, listener)
+        })
+    }
+
+    /// Puts a question about a client at the door to an instance that is no worker's own, when one is free.
+    fn ask_pooled<R>(
+        &self,
+        connecting: &Connecting,
+        question: impl FnOnce(&mut Guest, Duration, &str) -> Result<R, CallError>,
+    ) -> Result<R, CallError> {
         let deadline = self.spec.limits.authenticate;
         let Some(mut lease) = self.pool.lease(Instant::now() + deadline) else {
             self.tally_shared(|tally| &tally.failures);
@@ -139,7 +157,7 @@ impl Plugin {
         };
         let listeners = &self.surroundings.listeners;
         let listener = listeners.get(usize::from(connecting.listener.0)).map_or("", |name| name);
-        self.ask(&mut lease.slot, None, |guest| guest.authenticate(deadline, connecting, listener))
+        self.ask(&mut lease.slot, None, |guest| question(guest, deadline, listener))
     }
 
     /// Asks whether a client may do something, none = it abstains, and for how many milliseconds that may be reused.

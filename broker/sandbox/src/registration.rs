@@ -6,10 +6,15 @@ use wasmqtt_core::judge::Actions;
 /// Selectors of one hook, and filters of one selector.
 const SELECTORS_MAX: usize = 256;
 const FILTERS_MAX: usize = 1024;
+/// Authentication methods, and bytes of the name of one.
+const METHODS_MAX: usize = 16;
+const METHOD_MAX: usize = 256;
 
 /// A plugin's answer to `init`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Registration {
+    /// Authentication methods it speaks.
+    pub(crate) methods: Vec<String>,
     pub(crate) authorize: Actions,
     pub(crate) on_publish: Selectors,
     pub(crate) on_deliver: Selectors,
@@ -30,6 +35,22 @@ pub(crate) struct Selector {
     /// Bytes.
     pub(crate) min_payload: u32,
     pub(crate) max_payload: Option<u32>,
+}
+
+/// Checks the names of authentication methods.
+pub(crate) fn check_methods(methods: &[String]) -> Result<(), String> {
+    if methods.len() > METHODS_MAX {
+        let count = methods.len();
+        return Err(format!("{count} authentication methods, at most {METHODS_MAX} are allowed"));
+    }
+    let wrong = |name: &&String| name.is_empty() || name.len() > METHOD_MAX || name.contains('\0');
+    if let Some(name) = methods.iter().find(wrong) {
+        let name: String = name.chars().take(32).collect();
+        return Err(format!(
+            "{name:?} is no authentication method: 1 to {METHOD_MAX} bytes without U+0000"
+        ));
+    }
+    Ok(())
 }
 
 impl Selectors {
@@ -72,6 +93,17 @@ impl Selectors {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn methods_are_named_and_bounded() {
+        let methods = |count, name: &str| check_methods(&vec![name.to_owned(); count]);
+        assert!(methods(METHODS_MAX, &"x".repeat(METHOD_MAX)).is_ok());
+        for (count, name) in
+            [(METHODS_MAX + 1, "x"), (1, ""), (1, "a\0b"), (1, &"x".repeat(METHOD_MAX + 1))]
+        {
+            assert!(methods(count, name).is_err(), "{count} {name}");
+        }
+    }
 
     #[test]
     fn a_filter_that_is_none_or_is_shared_is_refused_and_named() {

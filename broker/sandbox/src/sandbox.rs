@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 use wasmqtt_codec::ReasonCode;
 use wasmqtt_core::client::{Client, ListenerId};
 use wasmqtt_core::judge::{
-    Connecting, Decision, Gate, Identity, Judge, Refusal, Request, Screened, Transformed,
+    Connecting, Decision, Gate, Identity, Judge, Progress, Refusal, Request, Screened, Step,
+    Transformed,
 };
 use wasmqtt_core::message::Message;
 use wasmqtt_core::time::Moment;
@@ -19,6 +20,7 @@ use crate::chain::{Memory, Seat, Session};
 use crate::engine::Machine;
 use crate::error::{LoadCause, LoadError};
 use crate::generation::{Generation, Preparation};
+use crate::guest::Round;
 use crate::host::Host;
 use crate::linker;
 use crate::options::{ChainSpec, Options, PluginSpec};
@@ -123,6 +125,32 @@ impl Gate for SandboxGate {
         let generation = self.hub.current.load_full();
         match generation.chain(connecting.listener) {
             Some(chain) => chain.authenticate(&generation.plugins, connecting),
+            None => Err(Refusal::new(ReasonCode::NotAuthorized)),
+        }
+    }
+
+    fn begin(&self, connecting: &Connecting, method: &str, data: &[u8]) -> Result<Step, Refusal> {
+        self.exchange(Round { connecting, method, data, state: None }, None)
+    }
+
+    fn proceed(
+        &self,
+        connecting: &Connecting,
+        method: &str,
+        data: &[u8],
+        progress: &Progress,
+    ) -> Result<Step, Refusal> {
+        let round = Round { connecting, method, data, state: Some(&progress.state) };
+        self.exchange(round, Some(&progress.authenticator))
+    }
+}
+
+impl SandboxGate {
+    /// Asks for one round: `authenticator`, or whoever speaks the method.
+    fn exchange(&self, round: Round<'_>, authenticator: Option<&str>) -> Result<Step, Refusal> {
+        let generation = self.hub.current.load_full();
+        match generation.chain(round.connecting.listener) {
+            Some(chain) => chain.exchange(&generation.plugins, round, authenticator),
             None => Err(Refusal::new(ReasonCode::NotAuthorized)),
         }
     }

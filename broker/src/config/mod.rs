@@ -35,7 +35,7 @@ use std::{env::VarError, path::Path};
 pub use self::{
     diff::{Change, Diff, Effect, diff, reload},
     model::{
-        Admin, Broker, Config, DefaultAnswer, Features, Flapping, Grants, Limits, Listener,
+        Admin, Auth, Broker, Config, DefaultAnswer, Features, Flapping, Grants, Limits, Listener,
         Location, Log, LogFormat, LogLevel, OnDeniedPublish, OnDuplicate, OnFailure, Overflow,
         Plugin, PluginLimits, Preset, Protocol, Queue, SharedStrategy, Version,
     },

@@ -38,7 +38,7 @@ mod limits;
 mod listener;
 
 pub(in crate::config) use limits::Bound;
-pub use limits::{Flapping, Limits, Overflow, Queue};
+pub use limits::{Auth, Flapping, Limits, Overflow, Queue};
 pub(in crate::config) use listener::Switch;
 pub use listener::{
     DefaultAnswer, Features, Listener, OnDeniedPublish, OnDuplicate, Preset, Protocol, Version,

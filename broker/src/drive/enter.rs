@@ -4,27 +4,22 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
-use tokio::task::JoinHandle;
-use wasmqtt_codec::{Frame, Next, ReasonCode, frame};
+use wasmqtt_codec::{Frame, Next, frame};
 use wasmqtt_core::client::Transport;
 use wasmqtt_core::connection::Connection;
 use wasmqtt_core::connection::handshake::{self, Hello};
 use wasmqtt_core::fault::Fault;
-use wasmqtt_core::judge::{Identity, Refusal};
+use wasmqtt_core::judge::{Gate, Identity, Question, Refusal};
 
+use super::ask::Asking;
 use super::wire::Wire;
 use crate::listen::{Listener, Settings};
 use crate::worker::{Shared, with_local};
 
 /// Bytes a client may send behind its CONNECT before it knows the answer.
 const AHEAD: usize = 64 << 10;
-/// Clients that may wait for an authenticator at once. Beyond, they are told that the server is busy: waiting longer
-/// than a client's patience helps nobody.
-const AUTHENTICATIONS: usize = 1024;
-
 /// Why nobody entered.
 enum Stopped {
     /// The stream ended, or broke, or the broker shuts down.
@@ -90,7 +85,7 @@ async fn try_enter(
     let max = settings.limits.max_packet_size;
     let first = tokio::time::timeout(settings.connect_timeout, read_first(wire, max));
     let len = first.await.map_err(|_| Stopped::Late)??;
-    let hello = match first_frame(wire, max)? {
+    let mut hello = match first_frame(wire, max)? {
         Some((frame, _)) => {
             handshake::receive(frame, listener.id, Transport::Tcp, &peer.to_string())
                 .map_err(Stopped::Fault)?
@@ -100,11 +95,10 @@ async fn try_enter(
     if let Err(refusal) = shared.broker.greet(shared.clock.now(), &hello, &settings.limits) {
         return Err(Stopped::Refused(hello, refusal));
     }
-    let identity = match authenticate(wire, len, &hello, shared).await? {
+    let identity = match authenticate(wire, len, &mut hello, settings, shared).await? {
         Ok(identity) => identity,
         Err(refusal) => return Err(Stopped::Refused(hello, refusal)),
     };
-    wire.forget(len);
     let now = shared.clock.now();
     let admitted = with_local(|local| {
         shared.broker.admit(&mut local.lane, now, &hello, identity, &settings.limits)
@@ -163,27 +157,22 @@ async fn read_more(wire: &mut Wire) -> Result<(), Stopped> {
 }
 
 /// Asks the authenticators, off the data path. Nobody else waits meanwhile. A client that goes away is not asked
-/// about any more, unless it has left packets behind its CONNECT, which is `len` bytes long: a client need not wait
-/// for CONNACK to publish, nor stay.
-async fn authenticate(
+/// about any more, unless it has left packets behind the one that is `len` bytes long and is the reason to ask: a client
+/// need not wait for CONNACK to publish, nor stay.
+async fn ask<T: Send + 'static>(
     wire: &mut Wire,
     len: usize,
-    hello: &Hello,
     shared: &Shared,
-) -> Result<Result<Identity, Refusal>, Stopped> {
-    let Some(_place) = Waiting::enter(&shared.authentications) else {
-        return Ok(Err(Refusal::new(ReasonCode::ServerBusy)));
+    question: impl FnOnce(&dyn Gate) -> Result<T, Refusal> + Send + 'static,
+) -> Result<Result<T, Refusal>, Stopped> {
+    let mut asking = match Asking::start(shared, question) {
+        Ok(asking) => pin!(asking),
+        Err(refusal) => return Ok(Err(refusal)),
     };
-    let (gate, connecting) = (Arc::clone(&shared.gate), hello.connecting.clone());
-    let call = shared.control.spawn_blocking(move || gate.authenticate(&connecting));
-    let mut call = pin!(Cancelled(call));
     let mut ended = false;
     poll_fn(|cx| {
-        if let Poll::Ready(answer) = call.as_mut().poll(cx) {
-            return Poll::Ready(Ok(answer.unwrap_or_else(|_| {
-                // The call itself broke: nobody said yes.
-                Err(Refusal::new(ReasonCode::ServerUnavailable))
-            })));
+        if let Poll::Ready(answer) = asking.as_mut().poll(cx) {
+            return Poll::Ready(Ok(answer));
         }
         while !ended && wire.kept().len() < AHEAD {
             let more = pin!(read_more(wire)).poll(cx);
@@ -199,38 +188,64 @@ async fn authenticate(
     .await
 }
 
-/// A blocking call that is taken out of the queue when nobody waits for it any more.
-struct Cancelled<T>(JoinHandle<T>);
-
-impl<T> Future for Cancelled<T> {
-    type Output = Result<T, tokio::task::JoinError>;
-
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> Poll<Self::Output> {
-        std::pin::Pin::new(&mut self.0).poll(cx)
+/// Asks and passes on what is said, round by round, until it is clear who the client is. `len` is the length of CONNECT.
+async fn exchange(
+    wire: &mut Wire,
+    mut len: usize,
+    hello: &mut Hello,
+    begun: Result<Question, Fault>,
+    max: u32,
+    shared: &Shared,
+) -> Result<Result<Identity, Refusal>, Stopped> {
+    let mut question = begun.map_err(Stopped::Fault)?;
+    loop {
+        let step = match ask(wire, len, shared, move |gate| question.ask(gate)).await? {
+            Ok(step) => step,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        wire.forget(len);
+        let mut out = Vec::new();
+        if let Some(identity) = hello.answered(step, &mut out).map_err(Stopped::Fault)? {
+            // CONNACK is not written yet, so nothing of this can be an answer to it.
+            let ahead = wire.kept().first().map_or(Ok(()), |first| hello.check_ahead(*first));
+            return ahead.map(|()| Ok(identity)).map_err(Stopped::Fault);
+        }
+        wire.append(&out);
+        poll_fn(|cx| wire.poll_flush(cx)).await.map_err(|_| Stopped::Gone)?;
+        len = read_first(wire, max).await?;
+        let Some((frame, _)) = first_frame(wire, max)? else { return Err(Stopped::Gone) };
+        let next = hello.proceed(frame).map_err(Stopped::Fault)?;
+        question = next.ok_or(Stopped::Gone)?;
     }
 }
 
-impl<T> Drop for Cancelled<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// A place among those that wait for an authenticator.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn enter(count: &'a AtomicUsize) -> Option<Self> {
-        let place = Self(count);
-        (count.fetch_add(1, Ordering::Relaxed) < AUTHENTICATIONS).then_some(place)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+/// Who the client is, whichever way it shows it. CONNECT, `len` bytes long, is done with afterwards.
+async fn authenticate(
+    wire: &mut Wire,
+    len: usize,
+    hello: &mut Hello,
+    settings: &Settings,
+    shared: &Shared,
+) -> Result<Result<Identity, Refusal>, Stopped> {
+    let Some(begun) = hello.begin(shared.clock.now(), &settings.limits.auth) else {
+        let connecting = hello.connecting.clone();
+        let answer = ask(wire, len, shared, move |gate| gate.authenticate(&connecting)).await?;
+        wire.forget(len);
+        return Ok(answer);
+    };
+    let until = hello.deadline().map(|at| shared.clock.instant(at));
+    let exchanged = exchange(wire, len, hello, begun, settings.limits.max_packet_size, shared);
+    let exchanged = match until {
+        Some(until) => tokio::time::timeout_at(until, exchanged)
+            .await
+            .unwrap_or(Err(Stopped::Fault(Fault::AuthenticationTimeout))),
+        None => exchanged.await,
+    };
+    match exchanged {
+        // By now it can be told what is wrong.
+        Err(Stopped::Fault(fault)) => {
+            Ok(Err(Refusal::new(fault.reason()).because(fault.to_string())))
+        }
+        other => other,
     }
 }

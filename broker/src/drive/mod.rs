@@ -1,6 +1,8 @@
 //! The only place where a connection meets a stream.
 
+mod ask;
 mod enter;
+mod renew;
 mod turn;
 mod wire;
 

@@ -14,11 +14,13 @@ use wasmqtt_core::broker::{Lane, Published};
 use wasmqtt_core::client::Client;
 use wasmqtt_core::connection::{Connection, Departure, Inbound};
 use wasmqtt_core::fault::Fault;
-use wasmqtt_core::judge::Refusal;
+use wasmqtt_core::judge::{Refusal, Step};
 use wasmqtt_core::limits::{Limits, TURN_DELIVERIES};
 use wasmqtt_core::session::Session;
 use wasmqtt_core::time::Moment;
 
+use super::ask::Asking;
+use super::renew::ask;
 use super::wire::Wire;
 use crate::listen::Listener;
 use crate::worker::{Local, Shared, with_local};
@@ -54,14 +56,16 @@ impl From<wasmqtt_codec::DecodeError> for Ended {
 /// A connection and its wire.
 pub(super) struct Driver {
     wire: Wire,
-    connection: Connection,
+    pub(super) connection: Connection,
     // The same three as the connection's, which is borrowed while a packet is handed on.
-    client: Arc<Client>,
-    session: Arc<Session>,
+    pub(super) client: Arc<Client>,
+    pub(super) session: Arc<Session>,
     limits: Arc<Limits>,
-    shared: Shared,
+    pub(super) shared: Shared,
+    /// An authentication that goes on beside everything else.
+    pub(super) asking: Option<Asking<Step>>,
     /// Rings at the connection's deadline, or at one it had before.
-    alarm: Option<Pin<Box<Sleep>>>,
+    pub(super) alarm: Option<Pin<Box<Sleep>>>,
     disconnect_on_denied: bool,
     /// What came behind CONNECT has not been looked at yet.
     has_ahead: bool,
@@ -86,6 +90,7 @@ impl Driver {
             wire,
             connection,
             shared,
+            asking: None,
             alarm,
         }
     }
@@ -138,7 +143,10 @@ impl Driver {
             }
         }
         let now = self.shared.clock.now();
-        let more = self.read(cx, local, now)?;
+        let mut more = self.read(cx, local, now)?;
+        if self.asking.is_some() {
+            more |= self.poll_authentication(cx, local, now)?;
+        }
         let mail = mailbox.poll_ready(owner, self.connection.room(), cx).is_ready();
         if mail {
             self.heed(local)?;
@@ -159,13 +167,18 @@ impl Driver {
             return Err(Ended::Fault(fault, departure));
         }
         if mailbox.take_rejudge(owner) {
-            let (now, broker) = (self.shared.clock.now(), &self.shared.broker);
-            for filter in broker.rejudge(&mut local.lane, now, &self.client, &self.session) {
-                let client_id = &*self.client.id;
-                tracing::info!(client_id, %filter, "subscription is no longer allowed");
-            }
+            self.rejudge(local);
         }
         Ok(())
+    }
+
+    /// Takes away what the client may not hold any more.
+    pub(super) fn rejudge(&self, local: &mut Local) {
+        let (now, broker) = (self.shared.clock.now(), &self.shared.broker);
+        for filter in broker.rejudge(&mut local.lane, now, &self.client, &self.session) {
+            let client_id = &*self.client.id;
+            tracing::info!(client_id, %filter, "subscription is no longer allowed");
+        }
     }
 
     /// Reads once and deals with every whole packet; true when something came.
@@ -187,9 +200,10 @@ impl Driver {
             }
         };
         counters.bytes_received += len as u64;
-        let Self { wire, connection, client, session, limits, shared, .. } = self;
+        let Self { wire, connection, client, session, limits, shared, asking, .. } = self;
         let strict = self.disconnect_on_denied;
-        let mut hand = Hand { connection, client, session, limits, shared, lane, now, strict };
+        let mut hand =
+            Hand { connection, client, session, limits, shared, asking, lane, now, strict };
         let max = limits.max_packet_size;
         let fresh = scratch.get(..len).unwrap_or_default();
         wire.frames(fresh, max, |frame| {
@@ -295,6 +309,7 @@ struct Hand<'a> {
     session: &'a Arc<Session>,
     limits: &'a Limits,
     shared: &'a Shared,
+    asking: &'a mut Option<Asking<Step>>,
     lane: &'a mut Lane,
     now: Moment,
     /// A refused publication of a 3.x client ends its connection.
@@ -322,6 +337,10 @@ impl Hand<'_> {
                 let id = unsubscribe.packet_id;
                 let codes = broker.unsubscribe(self.session, &unsubscribe);
                 self.connection.unsubscribed(id, &codes, out);
+                Ok(())
+            }
+            Inbound::Authenticate(question) => {
+                *self.asking = Some(ask(self.shared, question)?);
                 Ok(())
             }
             Inbound::Disconnect(departure) => Err(Ended::Disconnected(departure)),

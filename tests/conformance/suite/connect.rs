@@ -58,10 +58,22 @@ fn another_protocol_name_is_not_processed_and_closes_the_connection() {
 #[test]
 fn an_unknown_protocol_level_is_answered_with_return_code_1_and_closed() {
     let broker = Broker::start();
-    for level in [0, 1, 2, 3, 6, 7, 127, 0x84, 255] {
+    // With the highest bit as bridges of 3.x set it, which then try without.
+    for level in [0, 1, 2, 3, 0x83, 0x84] {
         let body = Hello::new(Version::V311, "level").body();
         let answer = broker.refusal(Version::V311, &connect("MQTT", level, 2, &body));
         assert_eq!(answer, Some(1), "{level}");
+    }
+}
+
+/// v5: 3.1.2-2
+#[test]
+fn a_protocol_level_above_5_is_answered_in_the_form_of_5_0_and_closed() {
+    let broker = Broker::start();
+    for level in [6, 7, 9, 127, 0x80, 0x85, 255] {
+        let body = Hello::new(Version::V5, "level").body();
+        let answer = broker.refusal(Version::V5, &connect("MQTT", level, 2, &body));
+        assert_eq!(answer, Some(0x84), "{level}");
     }
 }
 

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Wake, Waker};
 
-use wasmqtt_codec::{Frame, Next, Packet, PacketId, QoS, ReasonCode, Version, decode, frame};
+use wasmqtt_codec::{
+    Frame, Next, Packet, PacketId, PacketType, QoS, ReasonCode, Version, decode, frame,
+};
 use wasmqtt_core::broker::{Broker, Lane};
 use wasmqtt_core::client::{ListenerId, Transport};
 use wasmqtt_core::connection::handshake::{self, Hello};
@@ -394,6 +396,10 @@ impl Driver {
                 room.auditor.borrow_mut().unsubscribed(self.id, &unsubscribe, &codes);
                 let id = unsubscribe.packet_id;
                 connection.unsubscribed(id, &codes, &mut self.out);
+            }
+            // No client of the workload names a method.
+            Inbound::Authenticate(_) => {
+                return Err(Fault::UnexpectedPacket(PacketType::Auth).into());
             }
             Inbound::Disconnect(departure) => return Err(Ended::Disconnected(departure)),
         }

@@ -9,8 +9,8 @@ use super::greet::banned;
 use super::publish::is_reserved;
 use super::{Broker, Lane, Timer};
 use crate::client::Client;
-use crate::connection::handshake::{Admission, Hello, WillRequest};
-use crate::judge::{self, Identity, IdentityLimits, Permissions, Refusal};
+use crate::connection::handshake::{Admission, Hello, Terms, WillRequest};
+use crate::judge::{self, Connecting, Identity, IdentityLimits, Permissions, Refusal};
 use crate::limits::Limits;
 use crate::message::{Message, Origin, Parts};
 use crate::session::registry::Full;
@@ -18,6 +18,9 @@ use crate::session::will::Will;
 use crate::session::{Session, State};
 use crate::spread::mix;
 use crate::time::Moment;
+
+/// As long as an assigned client identifier.
+pub(super) const ASSIGNED: &str = "auto-0123456789abcdef0123456789abcdef";
 
 /// A will that is to be published because its session, or the connection before, is over.
 type LeftBehind = (Arc<Client>, Message);
@@ -59,6 +62,10 @@ impl Broker {
     ) -> Result<Admission, Refusal> {
         let connecting = &hello.connecting;
         self.greet(now, hello, limits)?;
+        if hello.is_unproved() {
+            // Nobody gets around the method it named.
+            return Err(Refusal::new(ReasonCode::BadAuthenticationMethod));
+        }
         let (client_id, assigned) = self.client_id(hello)?;
         let limits = tighten(limits, &identity.limits);
         let keep_alive = bounded_keep_alive(connecting.keep_alive, limits.keep_alive_max);
@@ -67,11 +74,18 @@ impl Broker {
             return Err(Refusal::new(ReasonCode::ClientIdentifierNotValid)
                 .because("keep alive longer than this listener allows"));
         }
+        let expiry = hello.session_expiry.unwrap_or(0).min(limits.session_expiry_max);
+        hello.check_connack(&Terms {
+            limits: &limits,
+            session_expiry: expiry,
+            keep_alive,
+            assigned: assigned.then_some(&*client_id),
+        })?;
         let session = self.sessions.get(&client_id);
         let found = session.as_ref().filter(|_| !connecting.clean_start);
         let is_fresh = found.is_none();
         let key = found.map_or_else(|| self.next_key(), |session| session.key);
-        let client = Arc::new(client(hello, &identity, &client_id, key));
+        let client = Arc::new(client(connecting, &identity, &client_id, key));
         if let Some(session) = session {
             check_free(&session, &session.state.lock(), client.name.as_deref(), &limits)?;
         }
@@ -84,7 +98,6 @@ impl Broker {
             Some(request) => Some(judge_will(lane, now, &client, request, &limits)?),
             None => None,
         };
-        let expiry = hello.session_expiry.unwrap_or(0).min(limits.session_expiry_max);
         let clean_start = connecting.clean_start;
         let number = lane.homes.lane();
         let entrant =
@@ -202,9 +215,18 @@ impl Broker {
     }
 }
 
-fn client(hello: &Hello, identity: &Identity, client_id: &str, key: u64) -> Client {
-    let connecting = &hello.connecting;
-    let name = identity.name.as_deref().or(connecting.username.as_deref());
+/// The name that owns the session.
+pub(super) fn name<'a>(connecting: &'a Connecting, identity: &'a Identity) -> Option<&'a str> {
+    identity.name.as_deref().or(connecting.username.as_deref())
+}
+
+pub(super) fn client(
+    connecting: &Connecting,
+    identity: &Identity,
+    client_id: &str,
+    key: u64,
+) -> Client {
+    let name = name(connecting, identity);
     let permissions = Permissions::resolve(&identity.permissions, |variable| match variable {
         "client_id" => Some(client_id),
         "username" => name,
@@ -311,7 +333,7 @@ fn tighten(listener: &Limits, own: &IdentityLimits) -> Limits {
     limits
 }
 
-fn bounded_keep_alive(asked: u16, max: u16) -> u16 {
+pub(super) fn bounded_keep_alive(asked: u16, max: u16) -> u16 {
     match (asked, max) {
         (asked, 0) => asked,
         (0, max) => max,

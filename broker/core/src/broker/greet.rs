@@ -3,8 +3,9 @@
 use wasmqtt_codec::ReasonCode;
 
 use super::Broker;
+use super::admit::{ASSIGNED, bounded_keep_alive};
 use crate::connection::check_format;
-use crate::connection::handshake::{Hello, WillRequest};
+use crate::connection::handshake::{Hello, Terms, WillRequest};
 use crate::fault::Fault;
 use crate::features::Features;
 use crate::judge::Refusal;
@@ -35,7 +36,14 @@ impl Broker {
             let fault = Fault::TooManyUserProperties;
             return Err(Refusal::new(fault.reason()).because(fault.to_string()));
         }
-        hello.will.as_ref().map_or(Ok(()), |will| check_will(will, features))
+        hello.will.as_ref().map_or(Ok(()), |will| check_will(will, features))?;
+        let connecting = &hello.connecting;
+        hello.check_connack(&Terms {
+            limits,
+            session_expiry: hello.session_expiry.unwrap_or(0).min(limits.session_expiry_max),
+            keep_alive: bounded_keep_alive(connecting.keep_alive, limits.keep_alive_max),
+            assigned: connecting.client_id.is_empty().then_some(ASSIGNED),
+        })
     }
 }
 

@@ -7,6 +7,7 @@ mod greet;
 mod jail;
 mod publish;
 mod rejudge;
+mod renew;
 mod subscribe;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use jail::Jail;
 use wasmqtt_codec::ReasonCode;
 
 pub use publish::Published;
+pub use renew::Renewed;
 
 /// What one worker owns: whoever judges for it, what it remembers, what it counted. Never shared.
 pub struct Lane {

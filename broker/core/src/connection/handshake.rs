@@ -10,6 +10,7 @@ use wasmqtt_codec::{
 };
 
 use super::Connection;
+use super::exchange::{Authentication, Data};
 use crate::client::{Client, ListenerId, Transport};
 use crate::fault::Fault;
 use crate::judge::{Connecting, Refusal};
@@ -37,6 +38,70 @@ pub struct Hello {
     pub request_problem_information: bool,
     /// Left by the client.
     pub will: Option<WillRequest>,
+    /// The authentication method, and the data that came with it, until an exchange [begins](Hello::begin).
+    pub(super) method: Option<(Arc<str>, Data)>,
+    pub(super) authentication: Option<Box<Authentication>>,
+}
+
+impl Hello {
+    /// Bytes of the largest packet that the client takes.
+    pub(super) fn largest(&self) -> usize {
+        self.maximum_packet_size.map_or(usize::MAX, |size| size.get() as usize)
+    }
+
+    /// Whether the client takes the CONNACK that admits it: it must be able to read what it may do
+    /// [MQTT-3.1.2-24]. 0x95 if not.
+    pub(crate) fn check_connack(&self, terms: &Terms<'_>) -> Result<(), Refusal> {
+        if self.maximum_packet_size.is_none() {
+            return Ok(());
+        }
+        let mut out = Vec::new();
+        let written = self.connack(terms).encode(self.connecting.version, &mut out);
+        if written.is_err() || out.len() > self.largest() {
+            return Err(Refusal::new(ReasonCode::PacketTooLarge)
+                .because("CONNACK is larger than the Maximum Packet Size of CONNECT"));
+        }
+        Ok(())
+    }
+
+    /// What CONNACK has to say. What is nice to have comes on top.
+    fn connack<'a>(&'a self, terms: &Terms<'a>) -> ConnAck<'a> {
+        let Terms { limits, session_expiry, keep_alive, assigned } = *terms;
+        let asked = self.session_expiry.unwrap_or(0);
+        let (authentication_method, authentication_data) = self.proof();
+        ConnAck {
+            session_present: false,
+            reason: ReasonCode::Success,
+            properties: ConnAckProperties {
+                session_expiry_interval: (session_expiry != asked).then_some(session_expiry),
+                receive_maximum: NonZeroU16::new(limits.receive_maximum),
+                maximum_packet_size: NonZeroU32::new(limits.max_packet_size),
+                assigned_client_identifier: assigned,
+                topic_alias_maximum: limits.topic_alias_maximum,
+                server_keep_alive: (keep_alive != self.connecting.keep_alive).then_some(keep_alive),
+                maximum_qos: limits.features.max_qos,
+                retain_available: limits.features.retain,
+                wildcard_subscription_available: limits.features.wildcard_subscriptions,
+                subscription_identifiers_available: limits.features.subscription_identifiers,
+                shared_subscription_available: limits.features.shared_subscriptions,
+                authentication_method,
+                authentication_data,
+                ..ConnAckProperties::default()
+            },
+        }
+    }
+}
+
+/// On what terms a client is let in.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Terms<'a> {
+    pub(crate) limits: &'a Limits,
+    /// Seconds.
+    pub(crate) session_expiry: u32,
+    /// Seconds; 0 = none.
+    pub(crate) keep_alive: u16,
+    /// The client identifier, when the broker chose it.
+    pub(crate) assigned: Option<&'a str>,
 }
 
 /// The will as CONNECT carried it.
@@ -67,7 +132,7 @@ pub fn receive(
 ) -> Result<Box<Hello>, Fault> {
     // The version of a CONNECT is in the CONNECT.
     match decode(Version::V5, frame)? {
-        Packet::Connect(connect) => hello(&connect, listener, transport, peer),
+        Packet::Connect(connect) => Ok(hello(&connect, listener, transport, peer)),
         other => Err(Fault::ConnectExpected(other.kind())),
     }
 }
@@ -77,11 +142,8 @@ fn hello(
     listener: ListenerId,
     transport: Transport,
     peer: &str,
-) -> Result<Box<Hello>, Fault> {
+) -> Box<Hello> {
     let properties = &connect.properties;
-    if properties.authentication_method.is_some() {
-        return Err(Fault::UnknownAuthenticationMethod);
-    }
     let v5 = connect.version == Version::V5;
     let will = connect.will.as_ref().map(|will| WillRequest {
         qos: will.qos,
@@ -92,7 +154,7 @@ fn hello(
         expiry: will.message_expiry_interval,
         properties: will.properties.into(),
     });
-    Ok(Box::new(Hello {
+    Box::new(Hello {
         connecting: Connecting {
             client_id: connect.client_id.to_owned(),
             username: connect.username.map(str::to_owned),
@@ -122,7 +184,12 @@ fn hello(
         request_response_information: v5 && properties.request_response_information,
         request_problem_information: v5 && properties.request_problem_information,
         will,
-    }))
+        method: properties.authentication_method.map(|method| {
+            let data = properties.authentication_data.unwrap_or_default();
+            (method.into(), Data(data.to_vec()))
+        }),
+        authentication: None,
+    })
 }
 
 /// What admission came to; [`open`] makes a connection of it.
@@ -155,35 +222,19 @@ pub struct Admission {
 /// Writes CONNACK, and whatever a resumed session has open, and hands over to the steady state.
 pub fn open(now: Moment, hello: &Hello, admission: Admission, out: &mut Vec<u8>) -> Connection {
     let version = hello.connecting.version;
-    let limits = &admission.limits;
-    let asked = hello.session_expiry.unwrap_or(0);
-    let mut connack = ConnAck {
-        session_present: admission.session_present,
-        reason: ReasonCode::Success,
-        properties: ConnAckProperties {
-            session_expiry_interval: (admission.session_expiry != asked)
-                .then_some(admission.session_expiry),
-            receive_maximum: NonZeroU16::new(limits.receive_maximum),
-            maximum_packet_size: NonZeroU32::new(limits.max_packet_size),
-            assigned_client_identifier: admission.assigned.then_some(&*admission.client.id),
-            topic_alias_maximum: limits.topic_alias_maximum,
-            server_keep_alive: (admission.keep_alive != hello.connecting.keep_alive)
-                .then_some(admission.keep_alive),
-            maximum_qos: limits.features.max_qos,
-            retain_available: limits.features.retain,
-            wildcard_subscription_available: limits.features.wildcard_subscriptions,
-            subscription_identifiers_available: limits.features.subscription_identifiers,
-            shared_subscription_available: limits.features.shared_subscriptions,
-            response_information: admission.response_information.as_deref(),
-            user_properties: admission.connack_properties.as_view(),
-            ..ConnAckProperties::default()
-        },
-    };
+    let mut connack = hello.connack(&Terms {
+        limits: &admission.limits,
+        session_expiry: admission.session_expiry,
+        keep_alive: admission.keep_alive,
+        assigned: admission.assigned.then_some(&*admission.client.id),
+    });
+    connack.session_present = admission.session_present;
+    connack.properties.response_information = admission.response_information.as_deref();
+    connack.properties.user_properties = admission.connack_properties.as_view();
     let start = out.len();
-    let largest = hello.maximum_packet_size.map_or(usize::MAX, |size| size.get() as usize);
     let written = connack.encode(version, out);
-    if written.is_err() || out.len() - start > largest {
-        // What is nice to have gives way to what must fit [MQTT-3.2.2-20].
+    if written.is_err() || out.len() - start > hello.largest() {
+        // What is nice to have gives way to what must fit [MQTT-3.2.2-20]; that it does was seen at admission.
         out.truncate(start);
         connack.properties.user_properties = Default::default();
         connack.properties.response_information = None;
@@ -204,32 +255,41 @@ pub fn refuse(hello: &Hello, refusal: &Refusal, out: &mut Vec<u8>) {
     }
     let start = out.len();
     let written = connack.encode(version, out);
-    let largest = hello.maximum_packet_size.map_or(usize::MAX, |size| size.get() as usize);
-    if written.is_err() || out.len() - start > largest {
+    if written.is_err() || out.len() - start > hello.largest() {
         // The reason gives way to what the client can take [MQTT-3.2.2-19], and a code that a plugin chose and CONNACK
         // cannot carry to one that it can.
         out.truncate(start);
         let code = if written.is_err() { ReasonCode::NotAuthorized } else { refusal.code };
         let _ = ConnAck::new(false, code).encode(version, out);
+        if out.len() - start > hello.largest() {
+            // Not even that: closing says enough [MQTT-3.1.2-24].
+            out.truncate(start);
+        }
     }
 }
 
 /// What, if anything, is said to a peer whose first packet was wrong. CONNACK tells only those who sent a
 /// CONNECT: bytes of a stranger are answered with silence.
 pub fn reject(fault: &Fault, frame: Option<Frame<'_>>, out: &mut Vec<u8>) {
-    /// Length of the protocol name, the name itself; then comes the level.
-    const LEVEL_AT: usize = 2 + "MQTT".len();
     let Some(frame) = frame.filter(|frame| frame.first == 0x10) else { return };
-    let version = match fault.reason() {
+    let version = match (fault.reason(), level(frame.body)) {
+        // Whoever speaks something newer can read what 5.0 says [MQTT-3.1.2-2]; everybody else expects the code of 3.1.1
+        // [MQTT-3.1.2-2 of 3.1.1], among them bridges of 3.x, which mark their level with the highest bit.
+        (ReasonCode::UnsupportedProtocolVersion, Some(6..0x83 | 0x85..)) => Version::V5,
         // Both have a return code of 3.x, and are known before a 5.0 client is.
-        ReasonCode::UnsupportedProtocolVersion | ReasonCode::ClientIdentifierNotValid => {
+        (ReasonCode::UnsupportedProtocolVersion | ReasonCode::ClientIdentifierNotValid, _) => {
             Version::V311
         }
-        _ if frame.body.get(LEVEL_AT) == Some(&5) => Version::V5,
+        (_, Some(5)) => Version::V5,
         // A malformed CONNECT of 3.x is closed without a word [MQTT-3.1.4-1 of 3.1.1].
         _ => return,
     };
     let _ = ConnAck::new(false, fault.reason()).encode(version, out);
+}
+
+/// The protocol level of a CONNECT that is called MQTT.
+fn level(body: &[u8]) -> Option<u8> {
+    body.strip_prefix(b"\0\x04MQTT")?.first().copied()
 }
 
 /// Writes the DISCONNECT with which the broker ends an MQTT 5 connection; 3.x has none.

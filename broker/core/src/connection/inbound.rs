@@ -9,7 +9,7 @@ use wasmqtt_codec::{
 
 use super::{Connection, Departure};
 use crate::fault::Fault;
-use crate::judge::Refusal;
+use crate::judge::{Question, Refusal};
 use crate::message::{Origin, Parts};
 use crate::session::inflight::Expected;
 use crate::time::Moment;
@@ -25,6 +25,8 @@ pub enum Inbound<'a> {
     Subscribe(Subscribe<'a>),
     /// To be unsubscribed; then [`Connection::unsubscribed`].
     Unsubscribe(Unsubscribe<'a>),
+    /// To be asked, while everything else goes on; then [`Connection::answered`].
+    Authenticate(Question),
     /// The client says good-bye.
     Disconnect(Departure),
 }
@@ -71,7 +73,7 @@ impl Connection {
             }
             Packet::Disconnect(disconnect) => self.disconnect(&disconnect).map(Inbound::Disconnect),
             Packet::Connect(_) => Err(Fault::SecondConnect),
-            // AUTH belongs to an exchange that CONNECT has to begin [MQTT-4.12.0-6].
+            Packet::Auth(auth) => self.authenticate(now, &auth),
             other => Err(Fault::UnexpectedPacket(other.kind())),
         }
     }

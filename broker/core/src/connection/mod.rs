@@ -6,6 +6,7 @@
 
 mod alias;
 mod assigned;
+mod exchange;
 pub mod handshake;
 mod inbound;
 mod outbound;
@@ -24,6 +25,7 @@ use crate::session::Session;
 use crate::time::Moment;
 use alias::Aliases;
 use assigned::Assigned;
+use exchange::Authentication;
 use handshake::{Admission, Hello};
 
 pub(crate) use inbound::check_format;
@@ -72,6 +74,8 @@ pub struct Connection {
     assigned: Assigned,
     limits: Arc<Limits>,
     rate: Rate,
+    /// Of a client that named a method in CONNECT.
+    authentication: Option<Box<Authentication>>,
 }
 
 /// Publications in the current second.
@@ -92,7 +96,7 @@ impl Connection {
             heard_at: now,
             expires_at: admission.expires_at,
             session_expiry: admission.session_expiry,
-            largest: hello.maximum_packet_size.map_or(usize::MAX, |size| size.get() as usize),
+            largest: hello.largest(),
             window: usize::from(window),
             room: usize::from(window),
             unsent: VecDeque::new(),
@@ -100,6 +104,7 @@ impl Connection {
             assigned: Assigned::new(hello.topic_alias_maximum.min(ASSIGNED_ALIASES)),
             limits: admission.limits,
             rate: Rate::default(),
+            authentication: hello.standing(now, &admission.client.id),
             client: admission.client,
             session: admission.session,
             attachment: admission.attachment,
@@ -134,16 +139,16 @@ impl Connection {
     /// When [`Connection::overdue`] is worth asking, unless a packet comes before; none = never.
     pub fn deadline(&self) -> Option<Moment> {
         let silent = (!self.keep_alive.is_zero()).then(|| self.heard_at.after(self.keep_alive));
-        match (silent, self.expires_at) {
-            (Some(silent), Some(expires)) => Some(silent.min(expires)),
-            (silent, expires) => silent.or(expires),
-        }
+        [silent, self.expires_at, self.exchange_deadline()].into_iter().flatten().min()
     }
 
     /// Whether its time is over.
     pub fn overdue(&self, now: Moment) -> Option<Fault> {
         if self.expires_at.is_some_and(|at| at <= now) {
             return Some(Fault::IdentityExpired);
+        }
+        if self.exchange_deadline().is_some_and(|at| at <= now) {
+            return Some(Fault::AuthenticationTimeout);
         }
         let silent = !self.keep_alive.is_zero() && self.heard_at.after(self.keep_alive) <= now;
         silent.then_some(Fault::KeepAliveTimeout)

@@ -4,6 +4,7 @@
 //!
 //! Only this module makes a [`Permit`], and routing takes one, so an unchecked publish does not compile.
 
+mod exchange;
 mod permission;
 mod permit;
 mod revocation;
@@ -17,6 +18,7 @@ use crate::client::{Client, ListenerId, Transport};
 use crate::message::Message;
 use crate::time::Moment;
 
+pub use exchange::{Progress, Question, Step, Success};
 pub use permission::{Actions, Effect, Permission, Permissions};
 pub use permit::{Permit, decide};
 pub(crate) use permit::{
@@ -140,6 +142,26 @@ pub trait Judge {
 pub trait Gate: Send + Sync {
     /// Passes a CONNECT through the authenticators of its listener.
     fn authenticate(&self, connecting: &Connecting) -> Result<Identity, Refusal>;
+
+    /// Begins an AUTH exchange with the authenticator that speaks `method`; 0x8C where there is none. Asked for a
+    /// CONNECT, and for a connected client that wants to authenticate again. `data` is empty when the client sent
+    /// none.
+    fn begin(&self, connecting: &Connecting, method: &str, data: &[u8]) -> Result<Step, Refusal> {
+        let _ = (connecting, method, data);
+        Err(Refusal::new(ReasonCode::BadAuthenticationMethod))
+    }
+
+    /// Goes on with an exchange, wherever the round before was answered.
+    fn proceed(
+        &self,
+        connecting: &Connecting,
+        method: &str,
+        data: &[u8],
+        progress: &Progress,
+    ) -> Result<Step, Refusal> {
+        let _ = (connecting, method, data, progress);
+        Err(Refusal::new(ReasonCode::BadAuthenticationMethod))
+    }
 }
 
 /// The CONNECT packet as authenticators see it, before there is a session.
@@ -187,7 +209,7 @@ impl fmt::Debug for Connecting {
 }
 
 /// Who the client turned out to be.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Identity {
     /// The authentication name that owns the session; none = the username sent.
     pub name: Option<String>,

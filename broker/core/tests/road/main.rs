@@ -10,6 +10,7 @@ mod features;
 mod identity;
 mod judge;
 mod limits;
+mod packets;
 mod queues;
 mod quotas;
 mod races;

@@ -204,16 +204,26 @@ fn a_connect_that_cannot_be_served_is_answered_in_the_language_of_the_client() {
         connect.encode(version, &mut bytes).unwrap();
         bytes
     };
-    let method = ConnectProperties {
-        authentication_method: Some("SCRAM-SHA-1"),
-        ..ConnectProperties::default()
+    let level = |level: u8| {
+        let mut bytes = connect(Version::V5, ConnectProperties::default());
+        bytes[8] = level;
+        bytes
     };
-    let scram = connect(Version::V5, method);
-    let mut unknown = connect(Version::V5, ConnectProperties::default());
-    unknown[8] = 9;
+    let mut reserved = connect(Version::V5, ConnectProperties::default());
+    reserved[9] |= 1;
+    // What is newer reads 5.0; what is older, or a bridge that marks its level, reads 3.1.1.
+    let unsupported = ReasonCode::UnsupportedProtocolVersion;
     for (bytes, version, code) in [
-        (scram, Version::V5, ReasonCode::BadAuthenticationMethod),
-        (unknown, Version::V311, ReasonCode::UnsupportedProtocolVersion),
+        (reserved, Version::V5, ReasonCode::MalformedPacket),
+        (level(0), Version::V311, unsupported),
+        (level(3), Version::V311, unsupported),
+        (level(6), Version::V5, unsupported),
+        (level(9), Version::V5, unsupported),
+        (level(127), Version::V5, unsupported),
+        (level(0x83), Version::V311, unsupported),
+        (level(0x84), Version::V311, unsupported),
+        (level(0x85), Version::V5, unsupported),
+        (level(255), Version::V5, unsupported),
     ] {
         let frame = Frame { first: bytes[0], body: &bytes[2..] };
         let fault = handshake::receive(frame, ListenerId(0), Transport::Tcp, "here").unwrap_err();

@@ -5,18 +5,24 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use wasmqtt_codec::{
-    Ack, ConnAck, Connect, ConnectProperties, Disconnect, Next, Packet, PacketId, Publish, QoS,
-    ReasonCode, Subscribe, Subscription, Unsubscribe, UserProperties, Version, Will, frame,
+    ConnAck, Connect, Disconnect, Next, Packet, PacketId, Publish, QoS, ReasonCode, Subscribe,
+    Subscription, Unsubscribe, UserProperties, Version, frame,
 };
 use wasmqtt_core::broker::{Broker, Lane};
 use wasmqtt_core::client::{ListenerId, Transport};
+use wasmqtt_core::connection::handshake::Hello;
 use wasmqtt_core::connection::{Connection, Departure, Inbound, handshake};
 use wasmqtt_core::fault::Fault;
-use wasmqtt_core::judge::Identity;
+use wasmqtt_core::judge::{Identity, Question};
 use wasmqtt_core::limits::{BrokerLimits, Limits, TURN_DELIVERIES};
 use wasmqtt_core::time::Moment;
 
 use crate::judge::{Script, Scripted};
+use crate::packets::answer;
+pub(crate) use crate::packets::{
+    clean, message, messages, numbered, payloads, puback, pubcomp, pubrec, pubrec_with, pubrel,
+    stored, will,
+};
 
 pub(crate) const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 pub(crate) const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
@@ -50,6 +56,17 @@ pub(crate) enum Sent {
     UnsubAck(Vec<ReasonCode>),
     PingResp,
     Disconnect(ReasonCode),
+    Auth(Told),
+}
+
+/// What AUTH said.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) reason: ReasonCode,
+    pub(crate) method: Option<String>,
+    pub(crate) data: Option<Vec<u8>>,
+    pub(crate) reason_string: Option<String>,
+    pub(crate) user_properties: Vec<(String, String)>,
 }
 
 /// What CONNACK said.
@@ -65,6 +82,8 @@ pub(crate) struct Welcome {
     pub(crate) response_information: Option<String>,
     pub(crate) user_properties: Vec<(String, String)>,
     pub(crate) offers: Offers,
+    pub(crate) method: Option<String>,
+    pub(crate) data: Option<Vec<u8>>,
 }
 
 /// What CONNACK said is offered.
@@ -107,7 +126,7 @@ impl Client {
         PacketId::new(self.next_id).unwrap()
     }
 
-    fn read(&mut self, bytes: &[u8]) {
+    pub(crate) fn read(&mut self, bytes: &[u8]) {
         for packet in packets(bytes) {
             let packet = wasmqtt_codec::decode(self.version, packet).unwrap();
             if let Packet::PubAck(ack) | Packet::PubRec(ack) = &packet {
@@ -127,7 +146,7 @@ impl Client {
     }
 }
 
-fn packets(mut bytes: &[u8]) -> Vec<wasmqtt_codec::Frame<'_>> {
+pub(crate) fn packets(mut bytes: &[u8]) -> Vec<wasmqtt_codec::Frame<'_>> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
         match frame::next(bytes, frame::MAX_PACKET_SIZE).unwrap() {
@@ -156,6 +175,13 @@ fn sent(packet: &Packet<'_>) -> Sent {
         Packet::UnsubAck(unsuback) => Sent::UnsubAck(unsuback.reasons.to_vec()),
         Packet::PingResp => Sent::PingResp,
         Packet::Disconnect(disconnect) => Sent::Disconnect(disconnect.reason),
+        Packet::Auth(auth) => Sent::Auth(Told {
+            reason: auth.reason,
+            method: auth.method.map(str::to_owned),
+            data: auth.data.map(<[u8]>::to_vec),
+            reason_string: auth.reason_string.map(str::to_owned),
+            user_properties: owned(auth.user_properties),
+        }),
         other => panic!("a server never sends {:?}", other.kind()),
     }
 }
@@ -185,6 +211,8 @@ pub(crate) struct Wire {
     /// What the authenticator answers to the next CONNECT.
     pub(crate) identity: Identity,
     pub(crate) judge: Scripted,
+    /// What a client wants to be asked for it.
+    pub(crate) asked: Option<Question>,
 }
 
 impl Wire {
@@ -206,6 +234,7 @@ impl Wire {
             limits: Limits::default(),
             identity: Identity::default(),
             judge,
+            asked: None,
         }
     }
 
@@ -229,21 +258,26 @@ impl Wire {
         connect.encode(version, &mut bytes).unwrap();
         let frame = packets(&bytes)[0];
         let hello = handshake::receive(frame, ListenerId(0), Transport::Tcp, "here:1").unwrap();
-        let greeted = self.broker.greet(self.now, &hello, &self.limits);
-        let identity = self.identity.clone();
+        self.admit(&hello, self.identity.clone())
+    }
+
+    /// Lets a client in that has proved who it is.
+    pub(crate) fn admit(&mut self, hello: &Hello, identity: Identity) -> Result<Client, Refused> {
+        let version = hello.connecting.version;
         let mut out = Vec::new();
         let Self { broker, lane, limits, now, .. } = self;
-        let admitted = greeted.and_then(|()| broker.admit(lane, *now, &hello, identity, limits));
+        let greeted = broker.greet(*now, hello, limits);
+        let admitted = greeted.and_then(|()| broker.admit(lane, *now, hello, identity, limits));
         let admission = match admitted {
             Ok(admission) => admission,
             Err(refusal) => {
-                handshake::refuse(&hello, &refusal, &mut out);
+                handshake::refuse(hello, &refusal, &mut out);
                 let connack = connack(version, &out);
                 let reason = connack.properties.reason_string.map(str::to_owned);
                 return Err(Refused { code: connack.reason, reason });
             }
         };
-        let connection = handshake::open(self.now, &hello, admission, &mut out);
+        let connection = handshake::open(self.now, hello, admission, &mut out);
         let connack = connack(version, &out);
         assert_eq!(connack.reason, ReasonCode::Success);
         let len = out.len() - packets(&out)[1..].iter().map(|f| frame_len(f)).sum::<usize>();
@@ -313,6 +347,7 @@ impl Wire {
                 let codes = broker.unsubscribe(&session, &unsubscribe);
                 client.connection.unsubscribed(id, &codes, out);
             }
+            Inbound::Authenticate(question) => self.asked = Some(question),
             Inbound::Disconnect(departure) => {
                 let attachment = client.connection.attachment();
                 broker.depart(lane, *now, &session, attachment, departure);
@@ -322,7 +357,7 @@ impl Wire {
         Ok(())
     }
 
-    fn close(&mut self, client: &mut Client, fault: Fault, departure: Departure) {
+    pub(crate) fn close(&mut self, client: &mut Client, fault: Fault, departure: Departure) {
         let mut out = Vec::new();
         client.connection.close(&fault, &mut out);
         client.read(&out);
@@ -500,6 +535,8 @@ fn welcome(connack: &ConnAck<'_>) -> Welcome {
         keep_alive: properties.server_keep_alive,
         response_information: properties.response_information.map(str::to_owned),
         user_properties: owned(properties.user_properties),
+        method: properties.authentication_method.map(str::to_owned),
+        data: properties.authentication_data.map(<[u8]>::to_vec),
         offers: Offers {
             max_qos: properties.maximum_qos as u8,
             retain: properties.retain_available,
@@ -508,96 +545,4 @@ fn welcome(connack: &ConnAck<'_>) -> Welcome {
             shared: properties.shared_subscription_available,
         },
     }
-}
-
-fn ack(id: u16, reason: ReasonCode) -> Ack<'static> {
-    Ack::new(PacketId::new(id).unwrap(), reason)
-}
-
-pub(crate) fn puback(id: u16) -> Packet<'static> {
-    Packet::PubAck(ack(id, ReasonCode::Success))
-}
-
-pub(crate) fn pubrec(id: u16) -> Packet<'static> {
-    Packet::PubRec(ack(id, ReasonCode::Success))
-}
-
-pub(crate) fn pubrec_with(id: u16, reason: ReasonCode) -> Packet<'static> {
-    Packet::PubRec(ack(id, reason))
-}
-
-pub(crate) fn pubrel(id: u16) -> Packet<'static> {
-    Packet::PubRel(ack(id, ReasonCode::Success))
-}
-
-pub(crate) fn pubcomp(id: u16) -> Packet<'static> {
-    Packet::PubComp(ack(id, ReasonCode::Success))
-}
-
-/// What a client that takes everything answers.
-fn answer(packet: &Sent) -> Option<Packet<'static>> {
-    match packet {
-        Sent::Publish(Got { qos: Q1, id, .. }) => Some(puback((*id)?)),
-        Sent::Publish(Got { qos: Q2, id, .. }) => Some(pubrec((*id)?)),
-        Sent::PubRel(id, _) => Some(pubcomp(*id)),
-        _ => None,
-    }
-}
-
-/// A QoS 0 message with nothing else.
-pub(crate) fn message<'a>(topic: &'a str, payload: &'a str) -> Publish<'a> {
-    Publish {
-        dup: false,
-        qos: Q0,
-        retain: false,
-        topic,
-        packet_id: None,
-        properties: Default::default(),
-        payload: payload.as_bytes(),
-    }
-}
-
-/// Numbered by the test itself.
-pub(crate) fn numbered<'a>(topic: &'a str, qos: QoS, id: u16, payload: &'a str) -> Packet<'a> {
-    Packet::Publish(Publish { qos, packet_id: PacketId::new(id), ..message(topic, payload) })
-}
-
-/// A client that leaves nothing behind.
-pub(crate) fn clean(version: Version, id: &str) -> Connect<'_> {
-    Connect::new(version, id)
-}
-
-/// A client whose session outlives its connection, by an hour where it can say so.
-pub(crate) fn stored(version: Version, id: &str) -> Connect<'_> {
-    let properties = ConnectProperties {
-        session_expiry_interval: (version == Version::V5).then_some(3600),
-        ..ConnectProperties::default()
-    };
-    Connect { clean_start: false, properties, ..Connect::new(version, id) }
-}
-
-/// A will with QoS 1 and nothing else.
-pub(crate) fn will<'a>(topic: &'a str, payload: &'a str) -> Will<'a> {
-    Will {
-        qos: Q1,
-        retain: false,
-        topic,
-        payload: payload.as_bytes(),
-        delay_interval: 0,
-        message_expiry_interval: None,
-        properties: Default::default(),
-    }
-}
-
-/// The messages among what was sent.
-pub(crate) fn messages(sent: &[Sent]) -> Vec<Got> {
-    let message = |packet: &Sent| match packet {
-        Sent::Publish(message) => Some(message.clone()),
-        _ => None,
-    };
-    sent.iter().filter_map(message).collect()
-}
-
-pub(crate) fn payloads(sent: &[Sent]) -> Vec<String> {
-    messages(sent).into_iter().map(|message| message.payload).collect()
 }

@@ -5,6 +5,7 @@ pub(crate) mod clients;
 pub(crate) mod clock;
 pub(crate) mod log;
 pub(crate) mod messages;
+pub(crate) mod random;
 
 use std::sync::Arc;
 

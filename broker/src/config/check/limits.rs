@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    super::model::{Flapping, Limits, Overflow, Preset, Queue},
+    super::model::{Auth, Flapping, Limits, Overflow, Preset, Queue},
     fields::{Fields, Reporter},
     preset,
 };
@@ -93,6 +93,7 @@ fn read(fields: &mut Fields<'_>, base: &Limits) -> Limits {
             .count("max_sessions_per_name", 0..=1_000_000)
             .unwrap_or(base.max_sessions_per_name),
         flapping: flapping(fields.table("flapping"), &base.flapping),
+        auth: auth(fields.table("auth"), &base.auth),
         max_sessions: fields.count("max_sessions", 1..=100_000_000).unwrap_or(base.max_sessions),
         max_retained_messages: fields
             .count("max_retained_messages", 1..=100_000_000)
@@ -112,6 +113,21 @@ fn flapping(mut fields: Fields<'_>, base: &Flapping) -> Flapping {
     };
     fields.finish();
     flapping
+}
+
+fn auth(mut fields: Fields<'_>, base: &Auth) -> Auth {
+    let second = Duration::from_secs(1);
+    let auth = Auth {
+        rounds: fields.count("rounds", 1..=100).unwrap_or(base.rounds),
+        data: fields.size("data", 16..=1 << 20).unwrap_or(base.data),
+        timeout: fields.seconds("timeout", second..=Duration::from_mins(5)).unwrap_or(base.timeout),
+        reauthentications: fields
+            .count("reauthentications", 0..=1_000_000)
+            .unwrap_or(base.reauthentications),
+        within: fields.seconds("within", second..=Duration::from_hours(24)).unwrap_or(base.within),
+    };
+    fields.finish();
+    auth
 }
 
 fn queue(mut fields: Fields<'_>, base: &Queue) -> Queue {

@@ -49,6 +49,8 @@ pub struct Limits {
     pub max_sessions_per_name: u32,
     /// How often one client identifier may connect.
     pub flapping: Flapping,
+    /// How much enhanced authentication one client may ask for.
+    pub auth: Auth,
     /// Sessions, connected or not, of the whole broker. 1 to 100 000 000. Default 1 000 000.
     pub max_sessions: u32,
     /// Retained messages of the whole broker. 1 to 100 000 000. Default 100 000.
@@ -77,6 +79,7 @@ impl Default for Limits {
             message_expiry_max: Duration::ZERO,
             max_sessions_per_name: 0,
             flapping: Flapping::default(),
+            auth: Auth::default(),
             max_sessions: 1_000_000,
             max_retained_messages: 100_000,
             max_retained_bytes: 256 << 20,
@@ -117,6 +120,34 @@ pub struct Flapping {
 impl Default for Flapping {
     fn default() -> Self {
         Self { connects: 0, within: Duration::from_mins(1), ban: Duration::from_mins(5) }
+    }
+}
+
+/// `limits.auth`: how much enhanced authentication, by AUTH packets, one client may ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Auth {
+    /// Rounds of one exchange: CONNECT, or the packet that begins a re-authentication, and each further AUTH packet of
+    /// the client. 1 to 100. Default 8.
+    pub rounds: u16,
+    /// Bytes of authentication data from the client in one exchange. 16 B to 1 MiB. Default 64 KiB.
+    pub data: u32,
+    /// Longest an exchange may take, whole seconds. 1 s to 5 min. Default 30 s.
+    pub timeout: Duration,
+    /// Re-authentications of one connection; 0 = none. At most 1 000 000. Default 10.
+    pub reauthentications: u32,
+    /// Time from the first of them in which they count, whole seconds. 1 s to 24 h. Default 1 min.
+    pub within: Duration,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            rounds: 8,
+            data: 64 << 10,
+            timeout: Duration::from_secs(30),
+            reauthentications: 10,
+            within: Duration::from_mins(1),
+        }
     }
 }
 
@@ -183,7 +214,7 @@ impl Limits {
         ["max_sessions", "max_retained_messages", "max_retained_bytes"];
 
     /// Every limit under its dotted name, in the order of the annotated default configuration.
-    pub(in crate::config) fn entries(&self) -> [(&'static str, Bound); 25] {
+    pub(in crate::config) fn entries(&self) -> [(&'static str, Bound); 30] {
         // No `..`: a new limit that is not listed here does not compile.
         let Self {
             max_packet_size,
@@ -203,6 +234,7 @@ impl Limits {
             message_expiry_max,
             max_sessions_per_name,
             flapping: Flapping { connects, within, ban },
+            auth: Auth { rounds, data, timeout, reauthentications, within: auth_within },
             max_sessions,
             max_retained_messages,
             max_retained_bytes,
@@ -230,6 +262,11 @@ impl Limits {
             ("flapping.connects", Bound::CountOrNone(connects.into())),
             ("flapping.within", Bound::Span(within)),
             ("flapping.ban", Bound::Span(ban)),
+            ("auth.rounds", Bound::Count(rounds.into())),
+            ("auth.data", Bound::Bytes(data.into())),
+            ("auth.timeout", Bound::Time(timeout)),
+            ("auth.reauthentications", Bound::Count(reauthentications.into())),
+            ("auth.within", Bound::Span(auth_within)),
             ("max_sessions", Bound::Count(max_sessions.into())),
             ("max_retained_messages", Bound::Count(max_retained_messages.into())),
             ("max_retained_bytes", Bound::Bytes(max_retained_bytes)),

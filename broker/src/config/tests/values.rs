@@ -37,6 +37,7 @@ max_user_properties = 72
 message_expiry_max = "73s"
 max_sessions_per_name = 74
 flapping = { connects = 75, within = "76s", ban = "30d" }
+auth = { rounds = 77, data = "78B", timeout = "79s", reauthentications = 81, within = "82s" }
 max_sessions = 80
 max_retained_messages = 90
 max_retained_bytes = 2048
@@ -130,6 +131,8 @@ fn every_key_is_read() {
     assert!(limits.queue.qos0);
     assert_eq!((limits.flapping.connects, limits.flapping.within.as_secs()), (75, 76));
     assert_eq!(limits.flapping.ban, Duration::from_hours(30 * 24));
+    assert_eq!((limits.auth.rounds, limits.auth.data, limits.auth.reauthentications), (77, 78, 81));
+    assert_eq!((limits.auth.timeout.as_secs(), limits.auth.within.as_secs()), (79, 82));
     assert_eq!((limits.max_sessions, limits.max_retained_messages), (80, 90));
     assert_eq!(limits.max_retained_bytes, 2048);
     assert_eq!((config.log.level, config.log.format), (LogLevel::Debug, LogFormat::Json));
