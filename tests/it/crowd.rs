@@ -11,7 +11,7 @@ use wasmqtt_codec::{
 use crate::harness::client::{bytes, connect_packet, login};
 use crate::harness::config::{LOSSLESS, OPEN, demo};
 use crate::harness::stream::{Audit, Publisher};
-use crate::harness::{Broker, Client, Outgoing};
+use crate::harness::{Broker, Client, Outgoing, PATIENCE};
 
 fn publish<'a>(topic: &'a str, number: Option<u16>, payload: &'a [u8]) -> Packet<'a> {
     let packet_id = number.and_then(PacketId::new);
@@ -135,7 +135,7 @@ fn connections_that_come_and_go_leave_nothing_behind() {
     // The last ones may not be over yet.
     let start = Instant::now();
     while broker.open_files() > files {
-        assert!(start.elapsed() < Duration::from_secs(10), "{} files", broker.open_files());
+        assert!(start.elapsed() < PATIENCE, "{} files", broker.open_files());
         std::thread::sleep(Duration::from_millis(10));
     }
     let grown = broker.memory().saturating_sub(memory);

@@ -9,7 +9,7 @@ use wasmqtt_codec::{
 
 use crate::harness::client::{Answer, bytes, connect_packet, login};
 use crate::harness::config::{OPEN, demo, open_listener, slow_authenticator};
-use crate::harness::{Broker, Client, Outgoing};
+use crate::harness::{Broker, Client, Outgoing, PATIENCE};
 
 fn with_limits(limits: &str) -> String {
     format!("{OPEN}[limits]\n{limits}\n")
@@ -33,7 +33,8 @@ fn who_does_not_send_connect_in_time_is_closed() {
         client.send_bytes(sent);
         assert_eq!(client.end(), None);
         let took = start.elapsed();
-        assert!(took >= Duration::from_millis(490) && took < Duration::from_secs(5), "{took:?}");
+        // Without the setting it would be 10 s.
+        assert!(took >= Duration::from_millis(490) && took < Duration::from_secs(9), "{took:?}");
     }
     Client::enter(broker.addr(), Version::V5, "c").disconnect();
 }
@@ -124,7 +125,7 @@ fn connections_beyond_the_maximum_are_closed_until_one_goes() {
         third.send(&connect_packet(&Connect::new(Version::V5, "third")));
         match third.try_receive() {
             Some(_) => return,
-            None => assert!(start.elapsed() < Duration::from_secs(5), "still closed"),
+            None => assert!(start.elapsed() < PATIENCE, "still closed"),
         }
     }
 }
@@ -139,8 +140,7 @@ fn a_silent_client_is_closed_after_one_and_a_half_times_its_keep_alive() {
         let (mut client, answer) = Client::connect(broker.addr(), &connect);
         assert_eq!(answer.code, 0);
         assert_eq!(client.end(), told);
-        let took = start.elapsed();
-        assert!(took >= Duration::from_millis(1450) && took < Duration::from_secs(5), "{took:?}");
+        assert!(start.elapsed() >= Duration::from_millis(1450), "{:?}", start.elapsed());
     }
 }
 
@@ -148,11 +148,12 @@ fn a_silent_client_is_closed_after_one_and_a_half_times_its_keep_alive() {
 fn a_client_that_pings_is_kept() {
     let broker = Broker::start(OPEN);
     let mut connect = Connect::new(Version::V5, "pings");
-    connect.keep_alive = 1;
+    // Silence is allowed for 4.5 s: more than any pause between two pings, less than all of them together.
+    connect.keep_alive = 3;
     let (mut client, _) = Client::connect(broker.addr(), &connect);
-    for _ in 0..4 {
-        // The wait is what is tested: together longer than the keep alive.
-        std::thread::sleep(Duration::from_millis(700));
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(5) {
+        std::thread::sleep(Duration::from_millis(100));
         client.ping();
     }
 }
@@ -307,17 +308,24 @@ fn packets_that_come_byte_by_byte_are_understood() {
 
 #[test]
 fn a_slow_authentication_of_one_client_does_not_delay_another() {
+    // Longer than anybody here waits.
+    let broker = Broker::start(&slow_authenticator("50s", ""));
+    let mut slow = Client::open(broker.addr(), Version::V5);
+    slow.send(&connect_packet(&Connect::new(Version::V5, "slow")));
+    let mut alice = Client::log_in(broker.addr(), Version::V5, "alice");
+    assert_eq!(alice.publish(&Outgoing::new("devices/alice/x", "")), 0x10);
+    assert!(!slow.has_heard(), "it was not asked to the end");
+    alice.ping();
+}
+
+#[test]
+fn an_authenticator_that_takes_too_long_is_given_up_when_its_time_is_over() {
     let broker = Broker::start(&slow_authenticator("4s", ""));
     let mut slow = Client::open(broker.addr(), Version::V5);
     let start = Instant::now();
     slow.send(&connect_packet(&Connect::new(Version::V5, "slow")));
-    let mut alice = Client::log_in(broker.addr(), Version::V5, "alice");
-    assert_eq!(alice.publish(&Outgoing::new("devices/alice/x", "")), 0x10);
-    let took = start.elapsed();
-    assert!(took < Duration::from_secs(3), "alice waited {took:?}");
     assert_eq!(slow.answer().code, 0x88);
     assert!(start.elapsed() >= Duration::from_secs(4), "it was asked to the end");
-    alice.ping();
 }
 
 #[test]
@@ -337,8 +345,8 @@ fn a_client_that_goes_while_it_is_authenticated_leaves_nothing_behind() {
         if alice.try_receive().is_some() {
             break;
         }
+        assert!(start.elapsed() < PATIENCE, "its place is taken");
     }
-    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
 #[test]

@@ -1,17 +1,10 @@
 //! SIGTERM: everybody is told, nobody holds it up.
 
-use std::time::Duration;
-
 use wasmqtt_codec::{Connect, QoS, Version};
 
 use crate::harness::client::connect_packet;
 use crate::harness::config::{OPEN, hostile, slow_authenticator};
 use crate::harness::{Broker, Client, Outgoing};
-
-/// From SIGTERM to the end of the process, at most.
-const SHUTDOWN: Duration = Duration::from_secs(6);
-/// Where there is nothing to wait for; less than the clients' time to go.
-const AT_ONCE: Duration = Duration::from_secs(4);
 
 #[test]
 fn sigterm_tells_every_client_and_ends_the_process_in_time() {
@@ -27,8 +20,7 @@ fn sigterm_tells_every_client_and_ends_the_process_in_time() {
         let told = if number % 3 == 0 { Some(0x8B) } else { None };
         assert_eq!(client.end(), told, "{number}");
     }
-    let (status, took) = broker.wait_for_exit(SHUTDOWN);
-    assert_eq!(status.code(), Some(0), "{status} after {took:?}");
+    broker.ends_at_once();
 }
 
 #[test]
@@ -41,7 +33,8 @@ fn sigterm_ends_the_process_in_time_although_a_client_does_not_read() {
         publisher.publish(&Outgoing::new("a", vec![0; 64 << 10]));
     }
     // It is told, and given up long before the others' time is over.
-    broker.stop(AT_ONCE);
+    broker.terminate();
+    broker.ends_at_once();
 }
 
 #[test]
@@ -53,7 +46,8 @@ fn sigterm_ends_the_process_in_time_although_an_authenticator_thinks() {
     // Somebody who came later is through: the slow one is being asked.
     Client::log_in(broker.addr(), Version::V5, "alice").disconnect();
     broker.wait_for(mark, "client disconnected");
-    broker.stop(AT_ONCE);
+    broker.terminate();
+    broker.ends_at_once();
     assert_eq!(client.end(), None);
 }
 
@@ -65,7 +59,8 @@ fn sigterm_does_not_wait_for_who_never_said_who_it_is() {
     half.send_bytes(&[0x10, 20, 0, 4]);
     // Whoever came before has a worker.
     Client::enter(broker.addr(), Version::V5, "c").disconnect();
-    broker.stop(AT_ONCE);
+    broker.terminate();
+    broker.ends_at_once();
     assert_eq!((silent.end(), half.end()), (None, None));
 }
 
@@ -75,5 +70,6 @@ fn a_broker_that_is_still_starting_survives_sighup_and_obeys_sigterm() {
     let plugin = hostile("", "on = \"init\"\ndo = \"loop\"");
     let mut broker = Broker::start_slowly(&format!("{OPEN}{plugin}"));
     broker.hang_up();
-    broker.stop(AT_ONCE);
+    broker.terminate();
+    broker.ends_at_once();
 }

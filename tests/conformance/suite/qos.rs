@@ -242,11 +242,11 @@ fn an_acknowledgement_of_the_wrong_kind_acknowledges_nothing() {
 fn expiry_does_not_stop_a_qos_2_handshake_that_has_begun() {
     let broker = Broker::start();
     let (mut subscriber, mut publisher) = pair(&broker, Version::V5, 2);
-    let message = Outgoing::new("qos", "short", 2).with(crate::harness::prop::message_expiry(1));
+    let message = Outgoing::new("qos", "short", 2).with(crate::harness::prop::message_expiry(3));
     publisher.send(&message.bytes(Version::V5, 4));
     publisher.pub_rec(4);
     let first = subscriber.unacknowledged();
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    std::thread::sleep(std::time::Duration::from_millis(3500));
     subscriber.vanish();
     let mut subscriber = again(&broker, Version::V5);
     let second = subscriber.message();

@@ -1,8 +1,8 @@
 //! What outlives a connection, and for how long.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::harness::{BOTH, Broker, Hello, Outgoing, Version, prop};
+use crate::harness::{BOTH, Broker, Hello, Outgoing, Version, Will, prop};
 
 /// v5: 3.1.2-5, 3.1.2-23, 4.1.0-1, 4.5.0-1; v3: 3.1.2-4, 4.1.0-1, 4.1.0-2
 #[test]
@@ -85,14 +85,21 @@ fn without_an_expiry_the_session_ends_with_the_connection() {
 #[test]
 fn a_session_ends_when_its_expiry_has_passed_and_not_before() {
     let broker = Broker::start();
+    let mut watcher = broker.client(Version::V5, "watcher");
+    watcher.sub("will", 0);
+    // A will that waits longer than the session comes at its end.
+    let will = Will::new("will", "over", 0).with(prop::will_delay(100));
     let hello = Hello::resume(Version::V5, "expiry", 2);
-    broker.connect(&hello).vanish();
-    std::thread::sleep(Duration::from_millis(700));
-    let client = broker.connect(&hello);
-    assert!(client.present);
-    client.disconnect();
-    std::thread::sleep(Duration::from_millis(3500));
+    let start = Instant::now();
+    broker.connect(&hello.clone().will(will)).vanish();
+    assert_eq!(watcher.message().text(), "over");
+    assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
     assert!(!broker.connect(&hello).present);
+
+    let patient = Hello::resume(Version::V5, "patient", 60);
+    broker.connect(&patient).vanish();
+    std::thread::sleep(Duration::from_millis(700));
+    assert!(broker.connect(&patient).present);
 }
 
 /// v5: 4.1.0-2, 4.1.0-1

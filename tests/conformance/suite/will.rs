@@ -101,11 +101,10 @@ fn a_delayed_will_waits() {
     let broker = Broker::start();
     let mut watcher = watcher(&broker, Version::V5);
     let will = Will::new("will", "late", 0).with(prop::will_delay(2));
-    broker.connect(&Hello::resume(Version::V5, "client", 60).will(will)).vanish();
     let start = Instant::now();
+    broker.connect(&Hello::resume(Version::V5, "client", 60).will(will)).vanish();
     assert_eq!(watcher.message().text(), "late");
-    let took = start.elapsed();
-    assert!((1500..5000).contains(&took.as_millis()), "{took:?}");
+    assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
 }
 
 /// v5: 3.1.2-8
@@ -133,11 +132,12 @@ fn the_end_of_the_session_cuts_the_delay_short() {
 fn a_client_that_is_back_in_time_has_no_will_published() {
     let broker = Broker::start();
     let mut watcher = watcher(&broker, Version::V5);
-    let will = Will::new("will", "never", 0).with(prop::will_delay(1));
+    // Also a slow machine is back in time.
+    let will = Will::new("will", "never", 0).with(prop::will_delay(5));
     let hello = Hello::resume(Version::V5, "client", 60);
     broker.connect(&hello.clone().will(will)).vanish();
     let mut client = broker.connect(&hello);
-    watcher.hears_nothing_for(Duration::from_millis(1800));
+    watcher.hears_nothing_for(Duration::from_millis(5500));
     client.ping();
 }
 

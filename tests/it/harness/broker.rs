@@ -19,7 +19,7 @@ use super::{PATIENCE, cache, wasmqtt};
 const LOG: &str = "\n[log]\nformat = \"json\"\n";
 const WORKERS: &str = "\n[broker]\nworkers = 2\n";
 /// How long a start may take: a component may have to be compiled while other tests run.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_secs(280);
 
 /// A running broker; killed when dropped.
 pub(crate) struct Broker {
@@ -260,7 +260,11 @@ impl Broker {
         let mark = self.mark();
         self.write_config(config);
         self.hang_up();
-        self.wait_for(mark, "reload refused")
+        // The watcher may be at what was written before, and say so now.
+        let line = self.wait_for(mark, "reload: SIGHUP");
+        let lines = self.lines(mark);
+        let heeded = lines.iter().position(|other| other.text() == line.text()).unwrap();
+        self.wait_for(Mark(mark.0 + heeded), "reload refused")
     }
 
     pub(crate) fn hang_up(&self) {
@@ -277,23 +281,47 @@ impl Broker {
         assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
     }
 
-    /// Waits for the end of the process; answers how it ended, and after how long.
-    pub(crate) fn wait_for_exit(&mut self, most: Duration) -> (ExitStatus, Duration) {
-        let start = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return (status, start.elapsed());
-            }
-            assert!(start.elapsed() < most, "the broker did not end within {most:?}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+    /// Waits for the end of the process, which was told to end: no client kept it for as long as clients may.
+    pub(crate) fn ends_at_once(&mut self) {
+        let status = self.wait_for_exit();
+        assert_eq!(status.code(), Some(0), "{status}");
+        let held_up = |line: &Line| line.holds("not everybody took the hint");
+        assert!(!self.lines(Mark(0)).iter().any(held_up), "it waited for somebody");
     }
 
-    /// Stops it with SIGTERM, within a bound.
-    pub(crate) fn stop(&mut self, most: Duration) {
+    /// Stops it with SIGTERM and starts it again in its directory. It listens wherever there is a place.
+    pub(crate) fn restart(mut self) -> Self {
         self.terminate();
-        let (status, took) = self.wait_for_exit(most);
-        assert_eq!(status.code(), Some(0), "{status} after {took:?}");
+        self.ends_at_once();
+        self.start_again()
+    }
+
+    /// Kills it, so that it cannot tell anybody, and starts it again likewise.
+    pub(crate) fn crash(mut self) -> Self {
+        self.child.kill().unwrap();
+        self.wait_for_exit();
+        self.start_again()
+    }
+
+    fn start_again(mut self) -> Self {
+        let dir = std::mem::replace(&mut self.dir, TempDir::new().unwrap());
+        Self::start_at(dir)
+    }
+
+    /// Waits for the end of the process and of its log.
+    fn wait_for_exit(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        let status = loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => break status,
+                None => assert!(start.elapsed() < PATIENCE, "the broker did not end"),
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        status
     }
 
     /// How many files and sockets it has open.

@@ -164,6 +164,15 @@ impl Client {
         let _ = self.stream.write_all(bytes);
     }
 
+    /// Whether anything has come that was not received yet, or the broker has closed the connection.
+    pub(crate) fn has_heard(&self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).unwrap();
+        self.used < self.buffer.len()
+            || peeked.map_or_else(|error| error.kind() != ErrorKind::WouldBlock, |_| true)
+    }
+
     /// The next packet; none when the broker has closed the connection.
     pub(crate) fn try_receive(&mut self) -> Option<Raw> {
         loop {

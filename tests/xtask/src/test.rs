@@ -90,7 +90,9 @@ fn test_workspace() -> Result<()> {
     if nextest.is_ok_and(|output| output.status.success()) {
         step::say("test: the workspace, with cargo-nextest");
         let mut tests = cargo();
-        tests.args(["nextest", "run", "--workspace"]).envs(environment.iter().cloned());
+        tests
+            .args(["nextest", "run", "--workspace", "--no-fail-fast"])
+            .envs(environment.iter().cloned());
         step::run(&mut tests, step::BUILD)?;
         // What nextest leaves out.
         step::say("test: the examples in the documentation");
@@ -100,7 +102,7 @@ fn test_workspace() -> Result<()> {
     }
     step::say("test: the workspace");
     let mut tests = cargo();
-    tests.args(["test", "--workspace"]).envs(environment);
+    tests.args(["test", "--workspace", "--no-fail-fast"]).envs(environment);
     step::run(&mut tests, step::BUILD)
 }
 

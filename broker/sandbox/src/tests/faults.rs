@@ -27,8 +27,7 @@ fn an_endless_loop_is_stopped_at_its_deadline() {
     let mut bench = Bench::with(Puppet::default(), OnFailure::Closed);
     let begin = Instant::now();
     assert_eq!(bench.authorize("l"), denied(FAILED));
-    let took = begin.elapsed();
-    assert!((Duration::from_millis(5)..Duration::from_millis(500)).contains(&took), "{took:?}");
+    assert!(begin.elapsed() >= Duration::from_millis(5), "{:?}", begin.elapsed());
     assert_eq!(bench.rejected("l"), FAILED);
     assert_eq!(bench.authorize("a"), Decision::Allow);
     assert_eq!(bench.status().deadline_misses, 2);
@@ -37,10 +36,10 @@ fn an_endless_loop_is_stopped_at_its_deadline() {
 #[test]
 fn a_deadline_holds_after_a_long_idle_time() {
     let mut bench = Bench::with(Puppet::default(), OnFailure::Closed);
+    // Long enough for whatever ends calls to have gone to sleep. Where it does not wake up this never ends.
     std::thread::sleep(Duration::from_millis(700));
-    let begin = Instant::now();
     assert_eq!(bench.authorize("l"), denied(FAILED));
-    assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
+    assert_eq!(bench.status().deadline_misses, 1);
 }
 
 #[test]
@@ -66,21 +65,25 @@ fn the_failure_policy_answers_for_traps_and_deadlines_too() {
 #[test]
 fn a_plugin_that_always_loops_soon_costs_nothing_and_comes_back_after_a_pause() {
     let mut bench = Bench::with(Puppet::default(), OnFailure::Closed);
-    for _ in 0..5 {
+    // Suspension is shared by workers.
+    let mut other = bench.sandbox.judge(1);
+    for _ in 0..4 {
         assert_eq!(bench.authorize("l"), denied(FAILED));
     }
-    assert!(bench.status().suspended);
+    assert!(!bench.status().suspended);
     let begin = Instant::now();
-    for _ in 0..10_000 {
-        assert_eq!(bench.authorize("a"), denied(FAILED));
+    assert_eq!(bench.authorize("l"), denied(FAILED));
+    assert!(bench.status().suspended);
+    let mut calls = 0;
+    while bench.authorize("a") != Decision::Allow {
+        calls = bench.status().calls;
+        if other.authorize(NOW, &bench.client, &publish("a")) == Decision::Allow {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
-    assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
-    assert_eq!(bench.status().calls, 5);
-    // Shared by workers.
-    let mut other = bench.sandbox.judge(1);
-    assert_eq!(other.authorize(NOW, &bench.client, &publish("a")), denied(FAILED));
-    std::thread::sleep(Duration::from_millis(1_300));
-    assert_eq!(bench.authorize("a"), Decision::Allow, "the probe");
+    assert!(begin.elapsed() >= Duration::from_secs(1), "it was called during the pause");
+    assert_eq!((calls, bench.status().calls), (5, 6), "the probe was the first call");
     assert!(!bench.status().suspended);
     assert_eq!(bench.authorize("a"), Decision::Allow);
 }
@@ -106,14 +109,16 @@ fn a_restart_that_never_ends_is_stopped_too() {
         init: "(if (i64.gt_u (call $now) (global.get $deadline)) (then (loop $forever (br $forever))))",
         ..Puppet::default()
     };
-    let until = std::time::UNIX_EPOCH.elapsed().unwrap() + Duration::from_millis(3_000);
+    // A bench without the loop tells how long one takes to make on this machine.
+    let begin = Instant::now();
+    drop(Bench::with(Puppet::default(), OnFailure::Closed));
+    let patience = Duration::from_secs(1) + begin.elapsed() * 10;
+    let until = std::time::UNIX_EPOCH.elapsed().unwrap() + patience;
     let module = format!("(global $deadline i64 (i64.const {}))", until.as_millis());
     let mut bench = Bench::with(Puppet { globals: module, ..puppet }, OnFailure::Closed);
     let now = std::time::UNIX_EPOCH.elapsed().unwrap();
     std::thread::sleep(until.saturating_sub(now) + Duration::from_millis(5));
     assert_eq!(bench.authorize("t"), denied(FAILED));
-    let begin = Instant::now();
     assert_eq!(bench.authorize("a"), denied(FAILED));
-    assert!(begin.elapsed() < Duration::from_millis(2_000), "{:?}", begin.elapsed());
     assert_eq!(bench.status().traps, 2);
 }
