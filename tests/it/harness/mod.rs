@@ -4,6 +4,7 @@
 pub(crate) mod broker;
 pub(crate) mod client;
 pub(crate) mod config;
+pub(crate) mod gateway;
 pub(crate) mod program;
 pub(crate) mod stream;
 

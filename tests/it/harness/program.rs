@@ -57,7 +57,12 @@ impl Running {
 
     /// Waits for a line that holds `text`; answers it.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        self.wait_for_within(text, PATIENCE)
+    }
+
+    /// As [`wait_for`](Self::wait_for), of a program that waits for much itself.
+    pub(crate) fn wait_for_within(&mut self, text: &str, most: Duration) -> String {
+        let deadline = Instant::now() + most;
         loop {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {

@@ -15,6 +15,7 @@ use crate::{apt, javascript, step, tree};
 const PYTHON: &str = "WASMQTT_PAHO_PYTHON";
 /// The `node_modules` that has mqtt.
 const NODE_MODULES: &str = "WASMQTT_NODE_MODULES";
+const MOSQUITTO: [&str; 3] = ["mosquitto_pub", "mosquitto_sub", "mosquitto_rr"];
 
 /// Installs what is missing. Answers what the tests must find in their environment.
 pub(crate) fn install() -> Result<Vec<(&'static str, OsString)>> {
@@ -24,14 +25,25 @@ pub(crate) fn install() -> Result<Vec<(&'static str, OsString)>> {
     Ok(vec![(PYTHON, python.into()), (NODE_MODULES, modules.into())])
 }
 
+/// Installs what is missing, and says how a test that is run by hand finds it.
+pub(crate) fn show() -> Result<()> {
+    for (name, value) in install()? {
+        println!("export {name}='{}'", value.display());
+    }
+    Ok(())
+}
+
 fn mosquitto() -> Result<()> {
-    let missing = || !step::exists("mosquitto_pub") || !step::exists("mosquitto_sub");
+    let missing = || MOSQUITTO.iter().any(|program| !step::exists(program));
     if missing() {
-        apt::install(&["mosquitto-clients"], "mosquitto_pub and mosquitto_sub for tests")?;
+        apt::install(
+            &["mosquitto-clients"],
+            "mosquitto_pub, mosquitto_sub and mosquitto_rr for tests",
+        )?;
     }
     if missing() {
         bail!(
-            "the tests need mosquitto_pub and mosquitto_sub; install your distribution's package \
+            "the tests need mosquitto_pub, mosquitto_sub and mosquitto_rr; install your distribution's package \
              (Debian: `apt-get install mosquitto-clients` as root; macOS: `brew install mosquitto`)"
         );
     }

@@ -1,38 +1,24 @@
-//! Clients that others wrote, on the demo configuration: what their users see is what counts.
+//! The demo configuration, as the clients of others see it.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use wasmqtt_codec::Version;
 
+use super::{is_ok, mosquitto, mqtt_js, paho, published};
 use crate::harness::client::login;
 use crate::harness::config::demo;
-use crate::harness::program::{Ended, Running, installed, run};
-use crate::harness::{Broker, Client, Outgoing, PATIENCE, root};
-
-/// A program of mosquitto, as a user types it.
-fn mosquitto(broker: &Broker, program: &str, arguments: &str) -> Command {
-    let mut command = Command::new(program);
-    command.args(["-h", "127.0.0.1", "-p", &broker.addr().port().to_string()]);
-    for word in arguments.split_whitespace() {
-        command.arg(word.trim_matches('\''));
-    }
-    command
-}
+use crate::harness::program::{Ended, Running, run};
+use crate::harness::{Broker, Client, Outgoing, PATIENCE};
 
 fn mosquitto_pub(broker: &Broker, arguments: &str) -> Ended {
-    run(&mut mosquitto(broker, "mosquitto_pub", arguments))
-}
-
-fn published(broker: &Broker, arguments: &str) {
-    let ended = mosquitto_pub(broker, arguments);
-    assert_eq!(ended.code, Some(0), "{arguments}: {ended:?}");
+    run(&mut mosquitto(broker.addr(), "mosquitto_pub", arguments))
 }
 
 /// Starts mosquitto_sub, which says nothing until something comes, and waits until it wants what alice publishes:
 /// the broker says so when she does.
 fn mosquitto_sub(broker: &Broker, arguments: &str) -> Running {
-    let mut sub = Running::start(&mut mosquitto(broker, "mosquitto_sub", arguments));
+    let mut sub = Running::start(&mut mosquitto(broker.addr(), "mosquitto_sub", arguments));
     let mut connect = login(Version::V5, "alice", "secret");
     connect.client_id = "probe";
     let (mut alice, answer) = Client::connect(broker.addr(), &connect);
@@ -94,7 +80,7 @@ fn mosquitto_gets_what_was_retained_and_sees_that_it_was() {
         );
         let sub =
             format!("-V {version} -u alice -P secret -t devices/alice/# -C 1 -W 20 -F %r|%t|%p");
-        let ended = run(&mut mosquitto(&broker, "mosquitto_sub", &sub));
+        let ended = run(&mut mosquitto(broker.addr(), "mosquitto_sub", &sub));
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert_eq!(ended.stdout.trim(), format!("1|devices/alice/state|{message}"));
     }
@@ -108,7 +94,8 @@ fn mosquitto_is_told_that_the_password_is_wrong() {
         let ended = mosquitto_pub(&broker, &format!("{connect} -m x"));
         assert_eq!(ended.code, Some(code), "{ended:?}");
         assert!(ended.stderr.to_lowercase().contains("bad user name or password"), "{ended:?}");
-        let ended = run(&mut mosquitto(&broker, "mosquitto_sub", &format!("{connect} -W 20")));
+        let ended =
+            run(&mut mosquitto(broker.addr(), "mosquitto_sub", &format!("{connect} -W 20")));
         assert_eq!(ended.code, Some(code), "{ended:?}");
     }
 }
@@ -118,7 +105,7 @@ fn mosquitto_is_told_that_a_topic_is_not_its_own() {
     let broker = Broker::start(&demo());
     for version in ["5", "311", "31"] {
         let sub = format!("-V {version} -u alice -P secret -t devices/bob/# -W 20");
-        let ended = run(&mut mosquitto(&broker, "mosquitto_sub", &sub));
+        let ended = run(&mut mosquitto(broker.addr(), "mosquitto_sub", &sub));
         assert!(ended.stderr.contains("All subscription requests were denied"), "{ended:?}");
     }
     let foreign = "-u alice -P secret -t devices/bob/temp -q 1 -m x";
@@ -140,55 +127,42 @@ fn a_will_that_mosquitto_leaves_is_routed() {
     assert!(!bob.seen().iter().any(|line| line.starts_with("devices/")), "{:?}", bob.seen());
 }
 
-fn paho(scenario: &str, version: &str) {
-    let mut python = Command::new(installed("WASMQTT_PAHO_PYTHON"));
-    drive(python.arg(root().join("tests/it/clients/paho_client.py")), scenario, version);
-}
-
-fn mqtt_js(scenario: &str, version: &str) {
-    installed("WASMQTT_NODE_MODULES");
-    let mut node = Command::new("node");
-    drive(node.arg(root().join("tests/it/clients/mqtt_js.mjs")), scenario, version);
-}
-
-/// Runs one scenario of a script; it says `ok` when everything was as it should be.
+/// Runs one scenario of a script.
 fn drive(command: &mut Command, scenario: &str, version: &str) {
     let broker = Broker::start(&demo());
     let port = broker.addr().port().to_string();
-    let ended = run(command.args([scenario, version, &port]));
-    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
-    assert_eq!(ended.stdout.trim(), "ok");
+    is_ok(&run(command.args([scenario, version, &port])));
 }
 
 /// One test for each script, scenario and version.
 macro_rules! scenarios {
-    ($($name:ident: $client:ident $scenario:literal $version:literal;)*) => {
+    ($($name:ident: $client:ident $script:literal $scenario:literal $version:literal;)*) => {
         $(#[test]
         fn $name() {
-            $client($scenario, $version);
+            drive(&mut $client($script), $scenario, $version);
         })*
     };
 }
 
 scenarios! {
-    paho_5_messages_are_routed_with_every_qos: paho "routing" "5";
-    paho_3_1_1_messages_arrive_with_every_qos: paho "routing" "3";
-    paho_5_sees_the_reason_of_every_refusal: paho "refusals" "5";
-    paho_3_1_1_sees_refusals_as_far_as_it_has_words: paho "refusals" "3";
-    paho_5_gets_what_was_retained_where_it_was_moved: paho "retained" "5";
-    paho_3_1_1_gets_what_was_retained: paho "retained" "3";
-    paho_5_leaves_a_will_that_is_routed: paho "will" "5";
-    paho_3_1_1_leaves_a_will: paho "will" "3";
-    paho_5_loses_none_of_many: paho "many" "5";
-    paho_3_1_1_loses_none_of_many: paho "many" "3";
-    mqtt_js_5_messages_are_routed_with_every_qos: mqtt_js "routing" "5";
-    mqtt_js_3_1_1_messages_arrive_with_every_qos: mqtt_js "routing" "3";
-    mqtt_js_5_sees_the_reason_of_every_refusal: mqtt_js "refusals" "5";
-    mqtt_js_3_1_1_sees_refusals_as_far_as_it_has_words: mqtt_js "refusals" "3";
-    mqtt_js_5_gets_what_was_retained_where_it_was_moved: mqtt_js "retained" "5";
-    mqtt_js_3_1_1_gets_what_was_retained: mqtt_js "retained" "3";
-    mqtt_js_5_leaves_a_will_that_is_routed: mqtt_js "will" "5";
-    mqtt_js_3_1_1_leaves_a_will: mqtt_js "will" "3";
-    mqtt_js_5_loses_none_of_many: mqtt_js "many" "5";
-    mqtt_js_3_1_1_loses_none_of_many: mqtt_js "many" "3";
+    paho_5_messages_are_routed_with_every_qos: paho "paho_demo.py" "routing" "5";
+    paho_3_1_1_messages_arrive_with_every_qos: paho "paho_demo.py" "routing" "3";
+    paho_5_sees_the_reason_of_every_refusal: paho "paho_demo.py" "refusals" "5";
+    paho_3_1_1_sees_refusals_as_far_as_it_has_words: paho "paho_demo.py" "refusals" "3";
+    paho_5_gets_what_was_retained_where_it_was_moved: paho "paho_demo.py" "retained" "5";
+    paho_3_1_1_gets_what_was_retained: paho "paho_demo.py" "retained" "3";
+    paho_5_leaves_a_will_that_is_routed: paho "paho_demo.py" "will" "5";
+    paho_3_1_1_leaves_a_will: paho "paho_demo.py" "will" "3";
+    paho_5_loses_none_of_many: paho "paho_demo.py" "many" "5";
+    paho_3_1_1_loses_none_of_many: paho "paho_demo.py" "many" "3";
+    mqtt_js_5_messages_are_routed_with_every_qos: mqtt_js "mqtt_js_demo.mjs" "routing" "5";
+    mqtt_js_3_1_1_messages_arrive_with_every_qos: mqtt_js "mqtt_js_demo.mjs" "routing" "3";
+    mqtt_js_5_sees_the_reason_of_every_refusal: mqtt_js "mqtt_js_demo.mjs" "refusals" "5";
+    mqtt_js_3_1_1_sees_refusals_as_far_as_it_has_words: mqtt_js "mqtt_js_demo.mjs" "refusals" "3";
+    mqtt_js_5_gets_what_was_retained_where_it_was_moved: mqtt_js "mqtt_js_demo.mjs" "retained" "5";
+    mqtt_js_3_1_1_gets_what_was_retained: mqtt_js "mqtt_js_demo.mjs" "retained" "3";
+    mqtt_js_5_leaves_a_will_that_is_routed: mqtt_js "mqtt_js_demo.mjs" "will" "5";
+    mqtt_js_3_1_1_leaves_a_will: mqtt_js "mqtt_js_demo.mjs" "will" "3";
+    mqtt_js_5_loses_none_of_many: mqtt_js "mqtt_js_demo.mjs" "many" "5";
+    mqtt_js_3_1_1_loses_none_of_many: mqtt_js "mqtt_js_demo.mjs" "many" "3";
 }
