@@ -287,17 +287,16 @@ impl Driver {
         let mut came = true;
         match take(&mut self.stage) {
             Stage::Start => {
-                let mailbox = Arc::clone(&connection.session().mailbox);
-                if mailbox.take_rejudge(connection.attachment()) {
-                    let (client, session) = (connection.client(), connection.session());
-                    room.broker.rejudge(room.lane, room.now, client, session);
-                    room.auditor.borrow_mut().rejudged(self.id);
-                }
                 if !self.pending.is_empty() && !self.flush(room)? {
                     let waker = Waker::from(Arc::clone(&self.bell));
                     let mut context = Context::from_waker(&waker);
-                    let noticed = mailbox.poll_notice(connection.attachment(), &mut context);
-                    return take_notice(connection).map(|()| noticed.is_ready());
+                    let mailbox = &connection.session().mailbox;
+                    let noticed =
+                        mailbox.poll_notice(connection.attachment(), &mut context).is_ready();
+                    if noticed {
+                        self.heed(room, connection)?;
+                    }
+                    return Ok(noticed);
                 }
                 came = self.read(room)?;
             }
@@ -449,6 +448,20 @@ impl Driver {
         Ok(())
     }
 
+    /// Does what the mailbox asks for ahead of its messages.
+    fn heed(&self, room: &mut Room<'_>, connection: &Connection) -> Result<(), Ended> {
+        let (owner, session) = (connection.attachment(), connection.session());
+        if let Some(notice) = session.mailbox.take_notice(owner) {
+            let (fault, departure) = connection.noticed(notice);
+            return Err(Ended::Fault(fault, departure));
+        }
+        if session.mailbox.take_rejudge(owner) {
+            room.broker.rejudge(room.lane, room.now, connection.client(), session);
+            room.auditor.borrow_mut().rejudged(self.id);
+        }
+        Ok(())
+    }
+
     /// Looks into the mailbox; true when there was something.
     fn look(&mut self, room: &mut Room<'_>, connection: &mut Connection) -> Result<bool, Ended> {
         let waker = Waker::from(Arc::clone(&self.bell));
@@ -458,7 +471,7 @@ impl Driver {
         if mailbox.poll_ready(owner, connection.room(), &mut context).is_pending() {
             return Ok(false);
         }
-        take_notice(connection)?;
+        self.heed(room, connection)?;
         let mut deliveries = Vec::new();
         mailbox.pull(owner, TURN_DELIVERIES, connection.room(), &mut deliveries);
         room.auditor.borrow_mut().pulled(self.id, &deliveries);
@@ -570,16 +583,6 @@ impl Driver {
 
 fn take_state(state: &mut State) -> State {
     std::mem::replace(state, State::Gone)
-}
-
-fn take_notice(connection: &Connection) -> Result<(), Ended> {
-    match connection.session().mailbox.take_notice(connection.attachment()) {
-        Some(notice) => {
-            let (fault, departure) = connection.noticed(notice);
-            Err(Ended::Fault(fault, departure))
-        }
-        None => Ok(()),
-    }
 }
 
 /// The frame of bytes that are known to be one.

@@ -4,6 +4,7 @@
 mod apt;
 mod clients;
 mod javascript;
+mod mutate;
 mod plugins;
 mod run;
 mod sim;
@@ -31,6 +32,8 @@ struct Arguments {
 enum Command {
     /// Build the plugins and the guests for tests, into target/plugins and target/guests
     Plugins,
+    /// Install the MQTT clients of others that tests talk to the broker with, and print what their environment must say
+    Clients,
     /// Build plugins and broker, and start the broker with the demo configuration
     Run {
         /// Arguments for `wasmqtt run`, after `--`; a `--config` here replaces the demo configuration
@@ -41,6 +44,8 @@ enum Command {
     Spec,
     /// Run the broker in a simulated world that is made from a seed
     Sim(sim::Seeds),
+    /// Break the core in every way that is known, and demand that the simulation notices
+    Mutate(mutate::Mutations),
     /// Everything that the continuous integration runs, in its order
     Test,
 }
@@ -48,9 +53,11 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Plugins => plugins::build(plugins::Redact::Required),
+        Command::Clients => clients::show(),
         Command::Run { arguments } => run::run(&arguments),
         Command::Spec => spec::spec(),
         Command::Sim(seeds) => sim::sim(&seeds),
+        Command::Mutate(mutations) => mutate::mutate(&mutations),
         Command::Test => test::test(),
     };
     match outcome {

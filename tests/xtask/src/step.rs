@@ -52,6 +52,12 @@ pub(crate) fn run_quietly(command: &mut Command, limit: Duration) -> Result<()> 
     Ok(())
 }
 
+/// How the program ends, and what it writes to both streams.
+pub(crate) fn output(command: &mut Command, limit: Duration) -> Result<(ExitStatus, String)> {
+    let name = name(command);
+    capture(command, &name, limit)
+}
+
 /// What the program writes, both streams, when it ends well within the limit; none otherwise.
 pub(crate) fn answer(command: &mut Command, limit: Duration) -> Option<String> {
     let name = name(command);
