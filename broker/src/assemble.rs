@@ -139,7 +139,10 @@ pub(crate) fn plugins(config: &Config) -> Vec<PluginSpec> {
             log_lines_per_second: plugin.limits.log_lines_per_second,
             ..PluginLimits::default()
         },
-        grants: Grants { topics: plugin.grants.topics.clone() },
+        grants: Grants {
+            topics: plugin.grants.topics.clone(),
+            revocation: plugin.grants.revocation,
+        },
         config: plugin.config.to_string(),
         location: plugin.location.to_string(),
     };

@@ -124,7 +124,16 @@ impl Server {
         let workers = Workers::start(judges, &shared).context("cannot start the workers")?;
         let workers = Arc::new(workers);
 
+        sandbox.dismiss_with({
+            let broker = Arc::clone(&broker);
+            move |client_id, code, why| match why {
+                "" => broker.disconnect(client_id, code),
+                why => broker.dismiss(client_id, code, why),
+            }
+        });
+
         let mut tasks = JoinSet::new();
+        tasks.spawn(revoke(Arc::clone(&sandbox), Arc::clone(&broker)));
         let mut addresses = Vec::new();
         for listener in &config.listeners {
             let socket = open(listener).await?;
@@ -178,6 +187,16 @@ impl Server {
         });
         let _ = stopped.await;
         tracing::info!("stopped");
+    }
+}
+
+/// Has the sessions of clients judged again whose rights plugins have revoked.
+async fn revoke(sandbox: Arc<Sandbox>, broker: Arc<Broker>) {
+    loop {
+        for subject in std::future::poll_fn(|cx| sandbox.poll_revocations(cx)).await {
+            let sessions = broker.revoke(&subject);
+            tracing::info!(?subject, sessions, "rights revoked by a plugin");
+        }
     }
 }
 

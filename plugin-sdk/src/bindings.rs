@@ -14,6 +14,7 @@ pub mod imports {
             import wasmqtt:plugin/log@0.1.0;
             import wasmqtt:plugin/clock@0.1.0;
             import wasmqtt:plugin/random@0.1.0;
+            import wasmqtt:plugin/revocation@0.1.0;
         }",
         generate_all,
         generate_unused_types: true,

@@ -50,6 +50,7 @@ mod message;
 pub mod random;
 mod refusal;
 mod registration;
+pub mod revocation;
 #[cfg(not(target_family = "wasm"))]
 pub mod test;
 

@@ -2,20 +2,26 @@
 //! clock that stands still, the log. Not part of a component.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use crate::log::Level;
+use crate::revocation::Subject;
 use crate::{
     Client, Connect, Origin, Plugin, Protocol, Qos, Registration, Transport, UserProperty,
 };
 
 /// Lines kept for [`take_log`]; the oldest go first.
 const LOG_LINES: usize = 1_000;
+/// Revocations kept for [`take_revoked`].
+const REVOKED_MAX: usize = 1_000;
 
 thread_local! {
     static CLOCK: Cell<Option<Duration>> = const { Cell::new(None) };
     static CLIENTS: RefCell<HashMap<u64, ClientDetails>> = RefCell::new(HashMap::new());
+    static REVOKED: RefCell<VecDeque<Subject>> = const { RefCell::new(VecDeque::new()) };
+    static CONNECTED: RefCell<HashSet<String>> = RefCell::new(HashSet::new());
+    static DISCONNECTED: RefCell<Vec<(String, u8, Option<String>)>> = const { RefCell::new(Vec::new()) };
     static LOG: RefCell<VecDeque<String>> = const { RefCell::new(VecDeque::new()) };
 }
 
@@ -64,6 +70,39 @@ pub(crate) fn log(level: Level, message: &str) {
         };
         lines.push_back(format!("{level}: {message}"));
     });
+}
+
+/// What this thread has revoked since the last call; the last 1,000 of it.
+pub fn take_revoked() -> Vec<Subject> {
+    REVOKED.take().into()
+}
+
+pub(crate) fn revoke(subject: Subject) {
+    REVOKED.with_borrow_mut(|revoked| {
+        if revoked.len() == REVOKED_MAX {
+            revoked.pop_front();
+        }
+        revoked.push_back(subject);
+    });
+}
+
+/// The clients that are connected, for [`revocation::disconnect`](crate::revocation::disconnect) on this thread.
+pub fn set_connected<'a>(clients: impl IntoIterator<Item = &'a str>) {
+    CONNECTED.set(clients.into_iter().map(str::to_owned).collect());
+}
+
+/// The clients that this thread has disconnected since the last call: identifier, reason code and reason.
+pub fn take_disconnected() -> Vec<(String, u8, Option<String>)> {
+    DISCONNECTED.take()
+}
+
+pub(crate) fn disconnect(client_id: &str, code: u8, reason: Option<&str>) -> bool {
+    let connected = CONNECTED.with_borrow_mut(|connected| connected.remove(client_id));
+    if connected {
+        let told = (client_id.to_owned(), code, reason.map(str::to_owned));
+        DISCONNECTED.with_borrow_mut(|disconnected| disconnected.push(told));
+    }
+    connected
 }
 
 /// What the broker answers about a client on demand.

@@ -68,27 +68,27 @@ fn a_plugin_that_traps_hurts_nobody_else() {
 }
 
 #[test]
-fn a_plugin_that_never_returns_hurts_nobody_else() {
+fn behaviour_13_an_endless_loop_hurts_nobody_else() {
     bystanders_lose_nothing_while("loop", "it did not answer within 200ms");
 }
 
 #[test]
-fn a_plugin_that_takes_all_memory_hurts_nobody_else() {
+fn behaviour_13_a_memory_bomb_hurts_nobody_else() {
     bystanders_lose_nothing_while("allocate", "its instance is lost");
 }
 
 #[test]
-fn a_plugin_that_recurses_without_end_hurts_nobody_else() {
+fn behaviour_13_deep_recursion_hurts_nobody_else() {
     bystanders_lose_nothing_while("recurse", "its instance is lost");
 }
 
 #[test]
-fn a_plugin_that_floods_the_broker_with_calls_hurts_nobody_else() {
+fn behaviour_13_a_host_call_flood_hurts_nobody_else() {
     bystanders_lose_nothing_while("host-call-flood", "it did not answer within 200ms");
 }
 
 #[test]
-fn a_plugin_that_floods_the_log_writes_no_more_than_its_share() {
+fn behaviour_13_a_log_flood_writes_no_more_than_its_share() {
     let broker = misbehaving("transform", "", "publish", "log-flood");
     let mut client = Client::enter(broker.addr_of("mqtt"), Version::V5, "c");
     let mark = broker.mark();
@@ -231,7 +231,7 @@ fn an_answer_that_the_contract_or_the_grants_do_not_allow_is_refused_whatever_th
 }
 
 #[test]
-fn a_message_is_never_half_changed() {
+fn behaviour_20_setters_commit_together_or_not_at_all() {
     let keys = "on_failure = \"open\"\ngrants = { topics = [\"#\"] }";
     let broker = misbehaving("transform", keys, "publish", "set-then-trap");
     let mut client =
@@ -244,7 +244,7 @@ fn a_message_is_never_half_changed() {
 }
 
 #[test]
-fn a_discarded_message_is_acknowledged_with_success_although_nobody_wanted_it() {
+fn behaviour_10_a_discarded_message_is_acknowledged_with_success_although_nobody_wanted_it() {
     let broker = misbehaving("transform", "", "publish", "discard");
     let mut client = Client::enter(broker.addr_of("mqtt"), Version::V5, "c");
     assert_eq!(client.publish(&Outgoing::new("bad/x", "")), 0);
@@ -280,7 +280,7 @@ fn a_plugin_that_cannot_be_started_keeps_the_broker_from_starting_and_is_named()
 }
 
 #[test]
-fn a_missing_component_keeps_the_broker_from_starting() {
+fn behaviour_17_a_missing_component_is_a_start_up_error() {
     let config = format!("{OPEN}[[plugin]]\nname = \"acl\"\npath = \"no/such.wasm\"\n");
     let told = refuse_to_start(&config);
     assert!(told.contains("plugin `acl`") && told.contains("no/such.wasm"), "{told}");
@@ -288,7 +288,7 @@ fn a_missing_component_keeps_the_broker_from_starting() {
 }
 
 #[test]
-fn a_misspelt_plugin_in_a_chain_is_a_start_up_error_and_never_an_open_door() {
+fn behaviour_17_a_misspelt_plugin_in_a_chain_is_a_start_up_error_and_never_an_open_door() {
     let listener = open_listener("mqtt", "authorize = [\"hostle\"]");
     let told = refuse_to_start(&(listener + &hostile("", "")));
     assert!(told.contains("there is no plugin `hostle`"), "{told}");

@@ -10,6 +10,7 @@ mod containment;
 mod crowd;
 mod foreign;
 mod harness;
+mod judging;
 mod redact;
 mod reload;
 mod road;

@@ -160,7 +160,7 @@ fn streams_go_on_across_new_configurations_and_a_new_component_and_switch_once()
 }
 
 #[test]
-fn a_client_that_was_connected_before_gets_a_new_hook_at_its_next_packet() {
+fn behaviour_04_a_client_that_was_connected_before_gets_a_new_hook_at_its_next_packet() {
     let broker = Broker::start(OPEN);
     let mut client =
         Client::enter(broker.addr(), Version::V5, "early").subscribed("#", QoS::AtLeastOnce);
@@ -190,7 +190,7 @@ fn a_reload_without_a_change_says_so() {
 }
 
 #[test]
-fn a_refused_reload_says_why_and_changes_nothing() {
+fn behaviour_11_a_bad_component_keeps_the_running_generation_and_says_why() {
     let file = |name: &str| component(name);
     let in_chain = |plugin: String| transformed(&plugin);
     let broken = tempfile::tempdir().unwrap();
@@ -239,7 +239,7 @@ fn a_refused_reload_says_why_and_changes_nothing() {
 }
 
 #[test]
-fn three_mistakes_are_told_at_once_with_file_and_line() {
+fn behaviour_11_a_bad_configuration_keeps_the_running_generation_and_every_mistake_is_told() {
     let broker = broker("tagger", |path| tagger(path, "3"));
     let mut client =
         Client::enter(broker.addr(), Version::V5, "early").subscribed("v3/#", QoS::AtLeastOnce);
@@ -270,7 +270,7 @@ fn three_mistakes_are_told_at_once_with_file_and_line() {
 }
 
 #[test]
-fn the_bytes_of_a_component_are_read_once() {
+fn behaviour_12_overwriting_the_file_has_no_effect_until_a_reload_and_the_bytes_are_read_once() {
     let config = "[plugin.config]\non = \"publish\"\ndo = \"trap\"\nwhen = \"bad/\"";
     let broker = broker("hostile", |path| plugin_at("transformer", path, config));
     let mut client = Client::enter(broker.addr(), Version::V5, "c");

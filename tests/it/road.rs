@@ -79,7 +79,7 @@ fn who_does_not_say_who_it_is_is_refused() {
 }
 
 #[test]
-fn a_subscription_to_a_foreign_topic_or_to_everything_is_refused_visibly() {
+fn behaviour_09_a_denied_subscription_is_refused_visibly() {
     let broker = Broker::start(&demo());
     for version in VERSIONS {
         let refused = if version == Version::V5 { 0x87 } else { 0x80 };
@@ -94,7 +94,7 @@ fn a_subscription_to_a_foreign_topic_or_to_everything_is_refused_visibly() {
 }
 
 #[test]
-fn a_publication_to_a_foreign_topic_reaches_nobody_and_5_0_is_told() {
+fn behaviour_09_a_denied_publication_reaches_nobody_5_0_is_told_and_3_x_acknowledged() {
     let broker = Broker::start(&demo());
     let mut bob = Client::log_in(broker.addr(), Version::V5, "bob")
         .subscribed("devices/bob/#", QoS::AtLeastOnce);
@@ -114,7 +114,7 @@ fn a_publication_to_a_foreign_topic_reaches_nobody_and_5_0_is_told() {
 }
 
 #[test]
-fn where_the_listener_wants_it_a_denied_publication_ends_an_older_connection() {
+fn behaviour_09_where_the_listener_wants_it_a_denied_publication_ends_a_3_x_connection() {
     let config = replaced(
         &demo(),
         "name = \"mqtt\"\n",
@@ -188,7 +188,7 @@ fn a_will_takes_the_same_road_as_a_publication() {
 }
 
 #[test]
-fn a_rewrite_to_a_topic_outside_the_grant_is_refused() {
+fn behaviour_01_a_rewrite_to_a_topic_outside_the_grant_is_refused() {
     let listener = open_listener("all", "");
     let config = replaced(&demo(), "topic = \"routed/${value}", "topic = \"elsewhere/${value}");
     let broker = Broker::start(&(config + &listener));
@@ -205,7 +205,7 @@ fn a_rewrite_to_a_topic_outside_the_grant_is_refused() {
 }
 
 #[test]
-fn the_retained_store_holds_the_transformed_message() {
+fn behaviour_02_the_retained_store_holds_the_transformed_message() {
     let broker = Broker::start(&demo());
     let mut alice = alice(&broker);
     assert_eq!(alice.publish(&in_europe("devices/alice/temp", "21.5").retained()), 0);
@@ -249,7 +249,8 @@ fn nobody_but_the_broker_publishes_to_its_own_topics() {
 }
 
 #[test]
-fn a_shared_subscription_is_judged_by_its_filter_and_each_message_goes_to_one_of_the_group() {
+fn behaviour_18_a_shared_subscription_is_judged_by_its_filter_and_each_message_goes_to_one_of_the_group()
+ {
     let broker = Broker::start(&demo());
     let mut members: Vec<Client> = ["one", "two", "three"]
         .into_iter()
@@ -290,7 +291,7 @@ fn a_shared_subscription_is_judged_by_its_filter_and_each_message_goes_to_one_of
 }
 
 #[test]
-fn a_list_of_what_is_allowed_and_a_list_of_what_is_not_combine_in_either_order() {
+fn behaviour_14_an_allow_list_and_a_block_list_combine_in_either_order() {
     let acl = |name: &str, rules: &str| {
         plugin(name, "topic_acl", &format!("[plugin.config]\nrules = [{rules}]"))
     };

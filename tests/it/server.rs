@@ -307,7 +307,7 @@ fn packets_that_come_byte_by_byte_are_understood() {
 }
 
 #[test]
-fn a_slow_authentication_of_one_client_does_not_delay_another() {
+fn behaviour_05_a_slow_authentication_of_one_client_does_not_delay_another() {
     // Longer than anybody here waits.
     let broker = Broker::start(&slow_authenticator("50s", ""));
     let mut slow = Client::open(broker.addr(), Version::V5);
@@ -329,7 +329,7 @@ fn an_authenticator_that_takes_too_long_is_given_up_when_its_time_is_over() {
 }
 
 #[test]
-fn a_client_that_goes_while_it_is_authenticated_leaves_nothing_behind() {
+fn behaviour_05_a_closed_socket_cancels_its_authentication_and_leaves_nothing_behind() {
     let listener = "[limits]\nmax_connections = 1\n[log]\nlevel = \"debug\"\nformat = \"json\"\n";
     let broker = Broker::start(&slow_authenticator("50s", listener));
     let start = Instant::now();

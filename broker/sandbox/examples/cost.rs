@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use wasmqtt_codec::{MessagePropertiesBuf, QoS, Version};
 use wasmqtt_core::client::{Client, ListenerId, Transport};
-use wasmqtt_core::judge::{Action, Judge, Permissions, Request};
+use wasmqtt_core::judge::{
+    Action, Actions, Decision, Effect, Judge, Permission, Permissions, Request, Transformed, decide,
+};
 use wasmqtt_core::message::{Message, Origin, Parts};
 use wasmqtt_core::time::Moment;
 use wasmqtt_sandbox::{ChainSpec, Grants, Options, PluginSpec, Sandbox, WorkerJudge};
@@ -18,16 +20,17 @@ const CALLS: u32 = 200_000;
 const NOW: Moment = Moment(1_000);
 
 /// The second rule allows what is asked.
-const ACL: &str = r#"{"rules": [
+const RULES: &str = r#""rules": [
     {"effect": "deny", "filter": "secret/#"},
     {"effect": "allow", "filter": "devices/${username}/#"}
-]}"#;
+]"#;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let target = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/plugins");
     let directory = std::env::args().nth(1).unwrap_or_else(|| target.to_owned());
     let mut judge = judge(Path::new(&directory))?;
     let (plain, acl, router) = (client(0), client(1), client(2));
+    let (reused, selected, native) = (client(3), client(4), permitted(1));
     let wanted = message("sensors/1/temperature", true)?;
     let unwanted = message("sensors/1/temperature", false)?;
 
@@ -41,10 +44,29 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
     report("transforms, empty chain", || u64::from(judge.transforms(ListenerId(0))));
     report("authorize, empty chain", || ask(&mut judge, &plain));
-    report("authorize, topic-acl", || ask(&mut judge, &acl));
+    report("authorize, native permission, the second of two", || ask(&mut judge, &native));
+    report("authorize, topic-acl, remembered", || ask(&mut judge, &reused));
+    report("authorize, topic-acl, asked", || ask(&mut judge, &acl));
     report("copy of a message, to be subtracted below", || wanted.clone().size() as u64);
     report("transform, empty chain", || transform(&mut judge, &plain, &wanted));
-    report("on-publish, property-router, not wanted", || transform(&mut judge, &router, &unwanted));
+    report("on-publish, selector with a user property, not wanted", || {
+        transform(&mut judge, &router, &unwanted)
+    });
+    report("on-publish, selector with a filter, not wanted", || {
+        transform(&mut judge, &selected, &unwanted)
+    });
+    let (mut all, mut next) = (Vec::new(), 0);
+    for number in 0..1000 {
+        all.push(message(&format!("sensors/{number}/temperature"), false)?);
+    }
+    report("the same with 1000 topics in turn", || {
+        next = (next + 1) % all.len();
+        all.get(next).map_or(0, |message| transform(&mut judge, &selected, message))
+    });
+    report("copy of these, to be subtracted", || {
+        next = (next + 1) % all.len();
+        all.get(next).map_or(0, |message| message.clone().size() as u64)
+    });
     report("on-publish, property-router, moved", || transform(&mut judge, &router, &wanted));
     Ok(())
 }
@@ -74,12 +96,12 @@ fn ask(judge: &mut WorkerJudge, client: &Arc<Client>) -> u64 {
         qos: QoS::AtLeastOnce,
         retain: false,
     };
-    u64::from(judge.authorize(NOW, client, &request) == wasmqtt_core::judge::Decision::Allow)
+    u64::from(decide(judge, NOW, client, &request) == Decision::Allow)
 }
 
 fn transform(judge: &mut WorkerJudge, client: &Arc<Client>, message: &Message) -> u64 {
     match judge.transform(NOW, client, message.clone()) {
-        wasmqtt_core::judge::Transformed::Forward(message) => message.topic().len() as u64,
+        Transformed::Forward(message) => message.topic().len() as u64,
         _ => 0,
     }
 }
@@ -88,12 +110,24 @@ fn judge(directory: &Path) -> Result<WorkerJudge, Box<dyn Error>> {
     let spec = |name: &str, config: &str| PluginSpec {
         name: name.into(),
         path: PathBuf::from(directory).join(format!("{name}.wasm")),
-        grants: Grants { topics: vec!["routed/#".into()] },
+        grants: Grants { topics: vec!["routed/#".into()], ..Grants::default() },
         config: config.into(),
         ..PluginSpec::default()
     };
+    let guest = PluginSpec {
+        path: PathBuf::from(directory).join("../guests/warden.wasm"),
+        grants: Grants { revocation: true, ..Grants::default() },
+        ..spec("warden", "{}")
+    };
+    let reused = format!("{{{RULES}}}");
+    let asked = PluginSpec {
+        name: "asked".into(),
+        ..spec("topic_acl", &format!("{{\"reuse_ms\": 0, {RULES}}}"))
+    };
     let plugins = [
-        spec("topic_acl", ACL),
+        guest,
+        asked,
+        spec("topic_acl", &reused),
         spec("property_router", r#"{"property": "region", "topic": "routed/${value}/${topic}"}"#),
     ];
     let chain = |number, authorize: &[&str], transform: &[&str]| ChainSpec {
@@ -104,8 +138,13 @@ fn judge(directory: &Path) -> Result<WorkerJudge, Box<dyn Error>> {
         transform: transform.iter().map(|name| (*name).to_owned()).collect(),
         ..ChainSpec::default()
     };
-    let chains =
-        [chain(0, &[], &[]), chain(1, &["topic_acl"], &[]), chain(2, &[], &["property_router"])];
+    let chains = [
+        chain(0, &[], &[]),
+        chain(1, &["asked"], &[]),
+        chain(2, &[], &["property_router"]),
+        chain(3, &["topic_acl"], &[]),
+        chain(4, &[], &["warden"]),
+    ];
     let sandbox = Sandbox::new(Options::default())?;
     let generation = sandbox.prepare(&plugins, &chains).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -127,6 +166,21 @@ fn client(listener: u16) -> Arc<Client> {
         attributes: [].into(),
         permissions: Permissions::default(),
     })
+}
+
+/// A client whose identity allows what is asked by its second permission.
+fn permitted(listener: u16) -> Arc<Client> {
+    let permission = |effect, filter: &str| Permission {
+        effect,
+        filter: filter.into(),
+        actions: Actions::ALL,
+        max_qos: None,
+        retain: None,
+    };
+    let rules =
+        [permission(Effect::Deny, "secret/#"), permission(Effect::Allow, "devices/${username}/#")];
+    let permissions = Permissions::resolve(&rules, |_| Some("alice"));
+    Arc::new(Client { permissions, ..(*client(listener)).clone() })
 }
 
 fn message(topic: &str, region: bool) -> Result<Message, Box<dyn Error>> {

@@ -14,6 +14,7 @@ wasmtime::component::bindgen!({
             import wasmqtt:plugin/random@0.1.0;
             import wasmqtt:plugin/clients@0.1.0;
             import wasmqtt:plugin/messages@0.1.0;
+            import wasmqtt:plugin/revocation@0.1.0;
             export wasmqtt:plugin/lifecycle@0.1.0;
             export wasmqtt:plugin/authentication@0.1.0;
             export wasmqtt:plugin/enhanced-authentication@0.1.0;

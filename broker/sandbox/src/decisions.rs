@@ -169,7 +169,6 @@ impl Decisions {
     }
 
     /// Forgets what is known about these clients.
-    #[cfg_attr(not(test), expect(dead_code, reason = "who revokes comes next"))]
     pub(crate) fn forget(&mut self, subject: &Subject) {
         if *subject == Subject::Everyone {
             self.clear();

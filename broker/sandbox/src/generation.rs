@@ -19,6 +19,7 @@ use crate::loader::{self, Digest};
 use crate::options::{ChainSpec, PluginSpec};
 use crate::plugin::{INIT_DEADLINE, Parts, Plugin};
 use crate::registration::{Registration, Selectors};
+use crate::revocation::Revocations;
 use crate::selection::Selection;
 use crate::tally::Tallies;
 
@@ -108,6 +109,7 @@ pub(crate) struct Preparation<'a> {
     pub(crate) linker: &'a Linker<Host>,
     pub(crate) workers: usize,
     pub(crate) authentication_instances: usize,
+    pub(crate) revocations: &'a Arc<Revocations>,
     /// What runs now: its compiled components and counts are taken over.
     pub(crate) running: &'a Generation,
 }
@@ -198,7 +200,7 @@ impl Preparation<'_> {
             None => self.machine.compile(&spec.path, &loaded.bytes)?,
         };
         compiled.insert(loaded.digest, component.clone());
-        let blueprint = linker::link(self.linker, &component)?;
+        let blueprint = linker::link(self.linker, &component, &spec.grants)?;
         Ok(Linked { digest: loaded.digest, component, blueprint })
     }
 
@@ -220,6 +222,7 @@ impl Preparation<'_> {
             component: linked.component,
             blueprint: linked.blueprint,
             tallies: tallies.unwrap_or_else(|| Arc::new(Tallies::new(self.workers))),
+            revocations: Arc::clone(self.revocations),
             listeners: Arc::clone(listeners),
             ticker: Arc::clone(self.machine.ticker()),
             authentication_instances: self.authentication_instances,

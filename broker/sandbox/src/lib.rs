@@ -22,6 +22,7 @@ mod options;
 mod plugin;
 mod pool;
 mod registration;
+mod revocation;
 mod sandbox;
 mod selection;
 mod tally;

@@ -5,15 +5,19 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
-use crate::bindings::wasmqtt::plugin::{clients, clock, log, messages, random};
+use crate::bindings::wasmqtt::plugin::{clients, clock, log, messages, random, revocation};
 use crate::error::LoadCause;
 use crate::guest::Shape;
 use crate::host::Host;
+use crate::options::Grants;
 
 const CONTRACT: &str = "wasmqtt:plugin/";
 const VERSION: (u64, u64) = (0, 1);
 /// Free capabilities, and what the hooks themselves bring along.
 const IMPORTS: [&str; 7] = ["types", "log", "clock", "random", "clients", "identities", "messages"];
+/// Capabilities that the operator grants: the interface, whether it is granted, and how that is written.
+const GRANTED: [(&str, fn(&Grants) -> bool, &str); 1] =
+    [("revocation", |grants| grants.revocation, "revocation = true")];
 const EXPORTS: [&str; 5] =
     ["lifecycle", "authentication", "enhanced-authentication", "authorization", "transformation"];
 
@@ -23,7 +27,7 @@ pub(crate) struct Blueprint {
     pub(crate) shape: Shape,
 }
 
-/// Makes a linker with every capability that may be imported without asking.
+/// Makes a linker with every capability. What may be imported is checked by [`link`].
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     log::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
@@ -31,15 +35,20 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     random::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     clients::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     messages::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
+    revocation::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     Ok(linker)
 }
 
 /// Holds the component's imports and exports against the contract.
-pub(crate) fn link(linker: &Linker<Host>, component: &Component) -> Result<Blueprint, LoadCause> {
+pub(crate) fn link(
+    linker: &Linker<Host>,
+    component: &Component,
+    grants: &Grants,
+) -> Result<Blueprint, LoadCause> {
     let engine = linker.engine();
     let ty = component.component_type();
     for (name, item) in ty.imports(engine) {
-        if let Some(why) = import_fault(engine, name, &item.ty) {
+        if let Some(why) = import_fault(engine, name, &item.ty, grants) {
             return Err(LoadCause::Import { import: name.into(), why });
         }
     }
@@ -73,10 +82,24 @@ fn interface(rest: &str) -> (&str, bool) {
     )
 }
 
-fn import_fault(engine: &Engine, name: &str, item: &ComponentItem) -> Option<String> {
+fn import_fault(
+    engine: &Engine,
+    name: &str,
+    item: &ComponentItem,
+    grants: &Grants,
+) -> Option<String> {
     if let Some(rest) = name.strip_prefix(CONTRACT) {
         return match interface(rest) {
             (interface, true) if IMPORTS.contains(&interface) => None,
+            (interface, true) if GRANTED.iter().any(|(name, ..)| *name == interface) => {
+                let (_, _, how) = GRANTED
+                    .iter()
+                    .find(|(name, granted, _)| *name == interface && !granted(grants))?;
+                Some(format!(
+                    "which is not granted; if it may have it, add `grants = {{ {how} }}` to the \
+                     plugin"
+                ))
+            }
             (_, true) => Some(
                 "a capability that this broker does not have; leave the import out, or update the \
                  broker"

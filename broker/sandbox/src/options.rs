@@ -102,6 +102,8 @@ impl Default for PluginLimits {
 pub struct Grants {
     /// Topic filters: where the plugin may move a message to.
     pub topics: Vec<String>,
+    /// Whether it may revoke rights of any client, and close its connection.
+    pub revocation: bool,
 }
 
 /// One plugin of the configuration.

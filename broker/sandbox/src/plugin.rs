@@ -23,6 +23,7 @@ use crate::loader::Digest;
 use crate::options::{OnFailure, PluginSpec};
 use crate::pool::Pool;
 use crate::registration::Registration;
+use crate::revocation::Revocations;
 use crate::tally::{Count, Tallies, Tally};
 use crate::ticker::Ticker;
 
@@ -57,6 +58,7 @@ pub(crate) struct Parts {
     pub(crate) component: Component,
     pub(crate) blueprint: Blueprint,
     pub(crate) tallies: Arc<Tallies>,
+    pub(crate) revocations: Arc<Revocations>,
     pub(crate) listeners: Arc<[Box<str>]>,
     pub(crate) ticker: Arc<Ticker>,
     pub(crate) authentication_instances: usize,
@@ -70,6 +72,7 @@ impl Plugin {
             name: spec.name.as_str().into(),
             listeners,
             lines: LineBudget::new(spec.limits.log_lines_per_second),
+            revocations: parts.revocations,
         });
         let begin = Instant::now();
         let start = Start {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -10,7 +11,7 @@ use wasmqtt_codec::ReasonCode;
 use wasmqtt_core::client::{Client, ListenerId};
 use wasmqtt_core::judge::{
     Connecting, Decision, Gate, Identity, Judge, Progress, Refusal, Request, Screened, Step,
-    Transformed,
+    Subject, Transformed,
 };
 use wasmqtt_core::message::Message;
 use wasmqtt_core::time::Moment;
@@ -24,6 +25,7 @@ use crate::guest::Round;
 use crate::host::Host;
 use crate::linker;
 use crate::options::{ChainSpec, Options, PluginSpec};
+use crate::revocation::{Missed, Revocations};
 
 /// The plugin host of a broker.
 pub struct Sandbox {
@@ -31,6 +33,7 @@ pub struct Sandbox {
     machine: Machine,
     linker: Linker<Host>,
     hub: Arc<Hub>,
+    revocations: Arc<Revocations>,
 }
 
 /// What runs now.
@@ -56,7 +59,7 @@ impl Sandbox {
             current: ArcSwap::from_pointee(Generation::empty()),
             swapping: Mutex::new(()),
         };
-        Ok(Self { options, machine, linker, hub: Arc::new(hub) })
+        Ok(Self { options, machine, linker, hub: Arc::new(hub), revocations: Arc::default() })
     }
 
     /// Makes the next generation beside the running one: reads each file once, compiles what is new,
@@ -75,6 +78,7 @@ impl Sandbox {
             linker: &self.linker,
             workers: self.options.workers,
             authentication_instances: self.options.authentication_instances,
+            revocations: &self.revocations,
             running: &self.hub.current.load(),
         };
         preparation.run(plugins, chains)
@@ -106,7 +110,30 @@ impl Sandbox {
     pub fn judge(&self, worker: usize) -> WorkerJudge {
         let generation = self.current();
         let seat = generation.take_seat(worker);
-        WorkerJudge { hub: Arc::clone(&self.hub), generation, seat, memory: Memory::default() }
+        let (hub, revocations) = (Arc::clone(&self.hub), Arc::clone(&self.revocations));
+        let (revoked, memory) = (revocations.count(), Memory::default());
+        WorkerJudge { hub, generation, seat, memory, revocations, revoked }
+    }
+
+    /// Ready once plugins have revoked rights: with the clients whose sessions are to be judged again. Workers have
+    /// been told to forget what they remember about them. For one caller.
+    pub fn poll_revocations(&self, cx: &mut Context<'_>) -> Poll<Vec<Subject>> {
+        self.revocations.poll_waiting(cx)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn revocations(&self) -> &Revocations {
+        &self.revocations
+    }
+
+    /// Says how a plugin that may closes the connection of a client, with a code and a sentence that may be empty; false
+    /// when the client has none. Called from any thread, while a plugin is asked. The first stands; without it no
+    /// client is connected.
+    pub fn dismiss_with(
+        &self,
+        dismiss: impl Fn(&str, ReasonCode, &str) -> bool + Send + Sync + 'static,
+    ) {
+        self.revocations.dismiss_with(Box::new(dismiss));
     }
 }
 
@@ -163,6 +190,9 @@ pub struct WorkerJudge {
     seat: Seat,
     /// Of this generation.
     memory: Memory,
+    revocations: Arc<Revocations>,
+    /// Of these, how many it has seen.
+    revoked: u64,
 }
 
 fn session<'a>(
@@ -184,6 +214,19 @@ impl WorkerJudge {
             self.memory = Memory::default();
         }
     }
+
+    #[cold]
+    fn forget(&mut self) {
+        let (count, missed) = self.revocations.since(self.revoked);
+        self.revoked = count;
+        let decisions = &mut self.memory.decisions;
+        match missed {
+            Missed::Subjects(subjects) => {
+                subjects.iter().for_each(|subject| decisions.forget(subject));
+            }
+            Missed::TooMany => decisions.clear(),
+        }
+    }
 }
 
 impl std::fmt::Debug for WorkerJudge {
@@ -200,6 +243,9 @@ impl Judge for WorkerJudge {
     fn begin(&mut self) {
         if self.hub.number.load(Ordering::Acquire) != self.generation.number {
             self.take_up();
+        }
+        if self.revocations.count() != self.revoked {
+            self.forget();
         }
     }
 

@@ -192,6 +192,8 @@ impl Default for PluginLimits {
 pub struct Grants {
     /// Topic filters; a message may be moved to a topic one of them matches. Default none.
     pub topics: Vec<String>,
+    /// Whether it may revoke rights of any client, and close its connection. Default false.
+    pub revocation: bool,
 }
 
 /// A place in a configuration file, for messages about what is configured there.

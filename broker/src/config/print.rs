@@ -99,6 +99,7 @@ fn write_plugin(out: &mut String, plugin: &Plugin) -> fmt::Result {
     writeln!(out, "limits.authenticate = {}", text(&unit::duration(*authenticate)))?;
     writeln!(out, "limits.log_lines_per_second = {log_lines_per_second}")?;
     writeln!(out, "grants.topics = {}", list(&plugin.grants.topics))?;
+    writeln!(out, "grants.revocation = {}", plugin.grants.revocation)?;
     if let Json::Object(config) = &plugin.config
         && !config.is_empty()
     {

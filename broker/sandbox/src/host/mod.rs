@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod log;
 pub(crate) mod messages;
 pub(crate) mod random;
+mod revocation;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use self::log::LineBudget;
 use self::messages::Staged;
 use crate::budget::Budget;
 use crate::options::PluginLimits;
+use crate::revocation::Revocations;
 
 /// What all instances of one plugin share.
 #[derive(Debug)]
@@ -26,6 +28,7 @@ pub(crate) struct Surroundings {
     pub(crate) listeners: Arc<[Box<str>]>,
     /// For the log.
     pub(crate) lines: LineBudget,
+    pub(crate) revocations: Arc<Revocations>,
 }
 
 /// The data of one instance's store.

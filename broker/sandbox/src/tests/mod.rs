@@ -7,6 +7,7 @@ mod faults;
 mod loading;
 mod publish;
 mod reload;
+mod reuse;
 
 use std::sync::Arc;
 

@@ -18,7 +18,7 @@ use super::{
 /// Plugins of one configuration.
 const MAX_PLUGINS: usize = 256;
 /// Capabilities that are designed, but not served by this version.
-const LATER: [&str; 4] = ["http", "kv", "metrics", "revocation"];
+const LATER: [&str; 3] = ["http", "kv", "metrics"];
 
 /// The plugins, and every name that is declared.
 pub(super) fn plugins<'a>(
@@ -114,8 +114,9 @@ fn grants(mut fields: Fields<'_>, reporter: &Reporter<'_>) -> Grants {
             reporter.error(entry.key, message, Some("remove it".into()));
         }
     }
+    let revocation = fields.flag("revocation").unwrap_or(false);
     fields.finish();
-    Grants { topics }
+    Grants { topics, revocation }
 }
 
 fn config(fields: &mut Fields<'_>, reporter: &Reporter<'_>) -> Json {

@@ -419,7 +419,6 @@ fn grants_that_are_not_served_are_refused_by_name() {
             "11:1 `plugin.grants.http` is not served by this version (remove it)",
             "12:1 `plugin.grants.kv` is not served by this version (remove it)",
             "13:1 `plugin.grants.metrics` is not served by this version (remove it)",
-            "14:1 `plugin.grants.revocation` is not served by this version (remove it)",
             "15:1 unknown key `htpp` (did you mean `http`?)",
         ]
     );
@@ -439,6 +438,10 @@ fn a_plugin_is_checked_value_by_value() {
         (
             "on_failure = \"ajar\"",
             "`plugin.on_failure` cannot be `ajar` (known here: closed, open)",
+        ),
+        (
+            "grants.revocation = \"yes\"",
+            "`plugin.grants.revocation` must be a boolean, not a string (write true or false)",
         ),
         ("grants.topics = [\"a/#/b\"]", "`#` must be the whole of the last level"),
         ("grants.topics = [\"\"]", "`plugin.grants.topics`: `` is empty"),
