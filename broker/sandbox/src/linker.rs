@@ -15,9 +15,9 @@ const CONTRACT: &str = "wasmqtt:plugin/";
 const VERSION: (u64, u64) = (0, 1);
 /// Free capabilities, and what the hooks themselves bring along.
 const IMPORTS: [&str; 7] = ["types", "log", "clock", "random", "clients", "identities", "messages"];
-/// Capabilities that the operator grants: the interface, whether it is granted, and how that is written.
-const GRANTED: [(&str, fn(&Grants) -> bool, &str); 1] =
-    [("revocation", |grants| grants.revocation, "revocation = true")];
+/// A capability that the operator grants: the interface, whether it is granted, and how that is written.
+type Granted = (&'static str, fn(&Grants) -> bool, &'static str);
+const GRANTED: [Granted; 1] = [("revocation", |grants| grants.revocation, "revocation = true")];
 const EXPORTS: [&str; 5] =
     ["lifecycle", "authentication", "enhanced-authentication", "authorization", "transformation"];
 
