@@ -137,11 +137,13 @@ pub(crate) fn plugins(config: &Config) -> Vec<PluginSpec> {
             call: plugin.limits.call,
             authenticate: plugin.limits.authenticate,
             log_lines_per_second: plugin.limits.log_lines_per_second,
+            kv: plugin.limits.kv,
             ..PluginLimits::default()
         },
         grants: Grants {
             topics: plugin.grants.topics.clone(),
             revocation: plugin.grants.revocation,
+            kv: plugin.grants.kv,
         },
         config: plugin.config.to_string(),
         location: plugin.location.to_string(),

@@ -90,10 +90,12 @@ impl Server {
             })
             .collect();
 
+        let clock = Clock::start();
         let sandbox = Sandbox::new(Options {
             workers: count,
             cache_dir: cache_dir(),
             authentication_instances: AUTHENTICATION_INSTANCES,
+            clock: wasmqtt_sandbox::Clock::new(move || clock.now()),
         })
         .map_err(|error| StartError::Plugins(vec![error]))?;
         let sandbox = Arc::new(sandbox);
@@ -117,7 +119,7 @@ impl Server {
             gate: sandbox.gate(),
             control: tokio::runtime::Handle::current(),
             authentications: Arc::new(AtomicUsize::new(0)),
-            clock: Clock::start(),
+            clock,
             stopping: stopped,
         };
         let judges = (0..count).map(|worker| sandbox.judge(worker)).collect();

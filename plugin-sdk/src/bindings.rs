@@ -15,6 +15,7 @@ pub mod imports {
             import wasmqtt:plugin/clock@0.1.0;
             import wasmqtt:plugin/random@0.1.0;
             import wasmqtt:plugin/revocation@0.1.0;
+            import wasmqtt:plugin/kv@0.1.0;
         }",
         generate_all,
         generate_unused_types: true,

@@ -45,6 +45,7 @@ mod enhanced_authentication;
 #[doc(hidden)]
 pub mod export;
 mod init;
+pub mod kv;
 pub mod log;
 mod message;
 pub mod random;

@@ -1,6 +1,8 @@
 //! Test doubles for the host: a message whose staged changes can be asserted, a connecting client, a
 //! clock that stands still, the log. Not part of a component.
 
+pub(crate) mod kv;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, SystemTime};
@@ -10,6 +12,8 @@ use crate::revocation::Subject;
 use crate::{
     Client, Connect, Origin, Plugin, Protocol, Qos, Registration, Transport, UserProperty,
 };
+
+pub use kv::set_kv_limit;
 
 /// Lines kept for [`take_log`]; the oldest go first.
 const LOG_LINES: usize = 1_000;

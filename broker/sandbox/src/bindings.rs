@@ -15,6 +15,7 @@ wasmtime::component::bindgen!({
             import wasmqtt:plugin/clients@0.1.0;
             import wasmqtt:plugin/messages@0.1.0;
             import wasmqtt:plugin/revocation@0.1.0;
+            import wasmqtt:plugin/kv@0.1.0;
             export wasmqtt:plugin/lifecycle@0.1.0;
             export wasmqtt:plugin/authentication@0.1.0;
             export wasmqtt:plugin/enhanced-authentication@0.1.0;

@@ -16,7 +16,7 @@ use crate::guest::Guest;
 use crate::host::Host;
 use crate::linker::{self, Blueprint};
 use crate::loader::{self, Digest};
-use crate::options::{ChainSpec, PluginSpec};
+use crate::options::{ChainSpec, Clock, PluginSpec};
 use crate::plugin::{INIT_DEADLINE, Parts, Plugin};
 use crate::registration::{Registration, Selectors};
 use crate::revocation::Revocations;
@@ -51,6 +51,8 @@ pub struct PluginStatus {
     pub denied: u64,
     /// Publications discarded and deliveries skipped.
     pub discarded: u64,
+    /// Bytes of what it keeps in `kv`.
+    pub kv_bytes: usize,
     /// Whether it lost too many instances and is not asked for now.
     pub suspended: bool,
 }
@@ -85,6 +87,7 @@ impl Generation {
                 failures: tallies.sum(|tally| &tally.failures),
                 denied: tallies.sum(|tally| &tally.denied),
                 discarded: tallies.sum(|tally| &tally.discarded),
+                kv_bytes: plugin.surroundings.kv.bytes(),
                 suspended: plugin.breaker.is_open(),
             }
         })
@@ -110,6 +113,7 @@ pub(crate) struct Preparation<'a> {
     pub(crate) workers: usize,
     pub(crate) authentication_instances: usize,
     pub(crate) revocations: &'a Arc<Revocations>,
+    pub(crate) clock: &'a Clock,
     /// What runs now: its compiled components and counts are taken over.
     pub(crate) running: &'a Generation,
 }
@@ -223,6 +227,8 @@ impl Preparation<'_> {
             blueprint: linked.blueprint,
             tallies: tallies.unwrap_or_else(|| Arc::new(Tallies::new(self.workers))),
             revocations: Arc::clone(self.revocations),
+            kv: running.map_or_else(Arc::default, |plugin| Arc::clone(&plugin.surroundings.kv)),
+            clock: self.clock.clone(),
             listeners: Arc::clone(listeners),
             ticker: Arc::clone(self.machine.ticker()),
             authentication_instances: self.authentication_instances,

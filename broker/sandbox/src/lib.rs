@@ -16,6 +16,7 @@ mod error;
 mod generation;
 mod guest;
 mod host;
+mod kv;
 mod linker;
 mod loader;
 mod options;
@@ -34,5 +35,7 @@ mod ticker;
 
 pub use error::{LoadCause, LoadError};
 pub use generation::{Generation, PluginStatus};
-pub use options::{ChainSpec, Fallback, Grants, OnFailure, Options, PluginLimits, PluginSpec};
+pub use options::{
+    ChainSpec, Clock, Fallback, Grants, OnFailure, Options, PluginLimits, PluginSpec,
+};
 pub use sandbox::{Sandbox, WorkerJudge};

@@ -5,10 +5,10 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
-use crate::bindings::wasmqtt::plugin::{clients, clock, log, messages, random, revocation};
+use crate::bindings::wasmqtt::plugin::{clients, clock, kv, log, messages, random, revocation};
 use crate::error::LoadCause;
 use crate::guest::Shape;
-use crate::host::Host;
+use crate::host::{Host, wasi};
 use crate::options::Grants;
 
 const CONTRACT: &str = "wasmqtt:plugin/";
@@ -17,7 +17,10 @@ const VERSION: (u64, u64) = (0, 1);
 const IMPORTS: [&str; 7] = ["types", "log", "clock", "random", "clients", "identities", "messages"];
 /// A capability that the operator grants: the interface, whether it is granted, and how that is written.
 type Granted = (&'static str, fn(&Grants) -> bool, &'static str);
-const GRANTED: [Granted; 1] = [("revocation", |grants| grants.revocation, "revocation = true")];
+const GRANTED: [Granted; 2] = [
+    ("revocation", |grants| grants.revocation, "revocation = true"),
+    ("kv", |grants| grants.kv, "kv = true"),
+];
 const EXPORTS: [&str; 5] =
     ["lifecycle", "authentication", "enhanced-authentication", "authorization", "transformation"];
 
@@ -36,6 +39,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     clients::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     messages::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     revocation::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
+    kv::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     Ok(linker)
 }
 
@@ -67,6 +71,17 @@ pub(crate) fn link(
         return Err(LoadCause::NoLifecycle);
     }
     let contract = |error: wasmtime::Error| LoadCause::Contract(format!("{error:#}"));
+    let mut own;
+    let mut linker = linker;
+    if ty.imports(engine).any(|(name, _)| wasi::interface(name).is_some()) {
+        own = linker.clone();
+        for (name, item) in ty.imports(engine) {
+            if let Some(interface) = wasi::interface(name) {
+                wasi::define(&mut own, engine, name, interface, &item.ty).map_err(contract)?;
+            }
+        }
+        linker = &own;
+    }
     let pre = linker.instantiate_pre(component).map_err(contract)?;
     let shape = Shape::of(&pre).map_err(contract)?;
     Ok(Blueprint { pre, shape })
@@ -111,13 +126,13 @@ fn import_fault(
             ),
         };
     }
-    if has_only_types(engine, item) {
+    if has_only_types(engine, item) || wasi::interface(name).is_some() {
         return None;
     }
     if name.starts_with("wasi:") {
         return Some(
-            "but plugins get no WASI; build it without: in Rust for the target \
-             wasm32-unknown-unknown, in JavaScript with `jco componentize --disable all`"
+            "but of WASI plugins get no more than 0.2 of cli, clocks, filesystem, io, random and sockets, \
+             with nothing behind it; build it without, in JavaScript with `jco componentize --disable all`"
                 .into(),
         );
     }

@@ -2,9 +2,11 @@
 //! configuration file it came from, nor wasm.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use wasmqtt_core::client::ListenerId;
+use wasmqtt_core::time::Moment;
 
 /// How the plugin host is set up; fixed for the life of the process.
 #[derive(Clone, Debug)]
@@ -17,11 +19,42 @@ pub struct Options {
     pub cache_dir: Option<PathBuf>,
     /// Most instances per plugin that answer authentications at the same time; at least one.
     pub authentication_instances: usize,
+    /// The broker's clock: when what plugins keep expires.
+    pub clock: Clock,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { workers: 1, cache_dir: None, authentication_instances: 4 }
+        Self { workers: 1, cache_dir: None, authentication_instances: 4, clock: Clock::default() }
+    }
+}
+
+/// Answers the broker's `now`, from any thread.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Moment + Send + Sync>);
+
+impl Clock {
+    /// A clock that is read by calling `now`.
+    pub fn new(now: impl Fn() -> Moment + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        (self.0)()
+    }
+}
+
+impl Default for Clock {
+    /// Counts from here.
+    fn default() -> Self {
+        let start = Instant::now();
+        Self::new(move || Moment(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Clock").field(&self.now()).finish()
     }
 }
 
@@ -53,6 +86,9 @@ pub struct PluginLimits {
     /// Bytes the plugin may hand to the broker in one call; at most
     /// [`HOST_CALL_BYTES_MAX`](Self::HOST_CALL_BYTES_MAX). Bounds a payload it sets.
     pub host_call_bytes: u64,
+    /// Bytes of what the plugin keeps in `kv`, all instances together; at most
+    /// [`KV_MAX`](Self::KV_MAX).
+    pub kv: u64,
 }
 
 impl PluginLimits {
@@ -62,6 +98,8 @@ impl PluginLimits {
     pub const TABLE_ELEMENTS_MAX: u32 = 1 << 16;
     /// 64 MiB.
     pub const HOST_CALL_BYTES_MAX: u64 = 64 << 20;
+    /// 1 GiB.
+    pub const KV_MAX: u64 = 1 << 30;
     /// Of a call and of an authentication.
     pub const TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -80,6 +118,9 @@ impl PluginLimits {
         if self.host_call_bytes > Self::HOST_CALL_BYTES_MAX {
             return Some("`host_call_bytes` must be at most 64 MiB".into());
         }
+        if self.kv > Self::KV_MAX {
+            return Some("`kv` must be at most 1 GiB".into());
+        }
         None
     }
 }
@@ -93,6 +134,7 @@ impl Default for PluginLimits {
             log_lines_per_second: 100,
             table_elements: 20_000,
             host_call_bytes: Self::HOST_CALL_BYTES_MAX,
+            kv: 1 << 20,
         }
     }
 }
@@ -104,6 +146,8 @@ pub struct Grants {
     pub topics: Vec<String>,
     /// Whether it may revoke rights of any client, and close its connection.
     pub revocation: bool,
+    /// Whether it may keep keys and values, up to [`PluginLimits::kv`].
+    pub kv: bool,
 }
 
 /// One plugin of the configuration.

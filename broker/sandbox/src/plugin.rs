@@ -18,9 +18,10 @@ use crate::guest::{Guest, Round, Start};
 use crate::host::Surroundings;
 use crate::host::log::{Leave, LineBudget};
 use crate::host::messages::Original;
+use crate::kv::Store;
 use crate::linker::Blueprint;
 use crate::loader::Digest;
-use crate::options::{OnFailure, PluginSpec};
+use crate::options::{Clock, OnFailure, PluginSpec};
 use crate::pool::Pool;
 use crate::registration::Registration;
 use crate::revocation::Revocations;
@@ -44,7 +45,7 @@ pub(crate) struct Plugin {
     pub(crate) registration: Registration,
     pub(crate) tallies: Arc<Tallies>,
     pub(crate) breaker: Breaker,
-    surroundings: Arc<Surroundings>,
+    pub(crate) surroundings: Arc<Surroundings>,
     ticker: Arc<Ticker>,
     restart: Duration,
     complaints: LineBudget,
@@ -59,6 +60,8 @@ pub(crate) struct Parts {
     pub(crate) blueprint: Blueprint,
     pub(crate) tallies: Arc<Tallies>,
     pub(crate) revocations: Arc<Revocations>,
+    pub(crate) kv: Arc<Store>,
+    pub(crate) clock: Clock,
     pub(crate) listeners: Arc<[Box<str>]>,
     pub(crate) ticker: Arc<Ticker>,
     pub(crate) authentication_instances: usize,
@@ -73,6 +76,9 @@ impl Plugin {
             listeners,
             lines: LineBudget::new(spec.limits.log_lines_per_second),
             revocations: parts.revocations,
+            clock: parts.clock,
+            kv: parts.kv,
+            kv_limit: usize::try_from(spec.limits.kv).unwrap_or(usize::MAX),
         });
         let begin = Instant::now();
         let start = Start {

@@ -79,6 +79,7 @@ impl Sandbox {
             workers: self.options.workers,
             authentication_instances: self.options.authentication_instances,
             revocations: &self.revocations,
+            clock: &self.options.clock,
             running: &self.hub.current.load(),
         };
         preparation.run(plugins, chains)

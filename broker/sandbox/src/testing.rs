@@ -317,7 +317,8 @@ pub(crate) fn chain(names: &[&str]) -> ChainSpec {
 }
 
 pub(crate) fn sandbox() -> Sandbox {
-    Sandbox::new(Options { workers: 2, cache_dir: None, authentication_instances: 2 }).unwrap()
+    let options = Options { workers: 2, authentication_instances: 2, ..Options::default() };
+    Sandbox::new(options).unwrap()
 }
 
 pub(crate) fn client(permissions: Permissions) -> Arc<Client> {

@@ -174,6 +174,8 @@ pub struct PluginLimits {
     pub authenticate: Duration,
     /// Lines it may log in a second. At most 100 000. Default 100.
     pub log_lines_per_second: u32,
+    /// Bytes of the keys and values it keeps; see [`Grants::kv`]. 1 KiB to 1 GiB. Default 1 MiB.
+    pub kv: u64,
 }
 
 impl Default for PluginLimits {
@@ -183,6 +185,7 @@ impl Default for PluginLimits {
             call: Duration::from_millis(5),
             authenticate: Duration::from_secs(2),
             log_lines_per_second: 100,
+            kv: 1 << 20,
         }
     }
 }
@@ -194,6 +197,8 @@ pub struct Grants {
     pub topics: Vec<String>,
     /// Whether it may revoke rights of any client, and close its connection. Default false.
     pub revocation: bool,
+    /// Whether it may keep keys and values, as many as `limits.kv` has room for. Default false.
+    pub kv: bool,
 }
 
 /// A place in a configuration file, for messages about what is configured there.

@@ -8,7 +8,9 @@ use serde_json::Value as Json;
 
 use super::{
     env,
-    model::{Admin, Bound, Broker, Config, Limits, Listener, Log, Plugin, PluginLimits, Switch},
+    model::{
+        Admin, Bound, Broker, Config, Grants, Limits, Listener, Log, Plugin, PluginLimits, Switch,
+    },
     unit,
 };
 
@@ -93,13 +95,16 @@ fn write_plugin(out: &mut String, plugin: &Plugin) -> fmt::Result {
     writeln!(out, "sha256 = \"{digest}\"")?;
     writeln!(out, "on_failure = \"{}\"", plugin.on_failure)?;
     writeln!(out, "reauthorize = {}", plugin.reauthorize)?;
-    let PluginLimits { memory, call, authenticate, log_lines_per_second } = &plugin.limits;
+    let PluginLimits { memory, call, authenticate, log_lines_per_second, kv } = &plugin.limits;
     writeln!(out, "limits.memory = {}", text(&unit::size(*memory)))?;
     writeln!(out, "limits.call = {}", text(&unit::duration(*call)))?;
     writeln!(out, "limits.authenticate = {}", text(&unit::duration(*authenticate)))?;
     writeln!(out, "limits.log_lines_per_second = {log_lines_per_second}")?;
-    writeln!(out, "grants.topics = {}", list(&plugin.grants.topics))?;
-    writeln!(out, "grants.revocation = {}", plugin.grants.revocation)?;
+    writeln!(out, "limits.kv = {}", text(&unit::size(*kv)))?;
+    let Grants { topics, revocation, kv } = &plugin.grants;
+    writeln!(out, "grants.topics = {}", list(topics))?;
+    writeln!(out, "grants.revocation = {revocation}")?;
+    writeln!(out, "grants.kv = {kv}")?;
     if let Json::Object(config) = &plugin.config
         && !config.is_empty()
     {

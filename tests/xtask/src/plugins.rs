@@ -11,7 +11,7 @@ use crate::wasm::{TARGET, Toolchain};
 use crate::{javascript, step, tree};
 
 const PLUGINS: &[&str] = &["password-file", "property-router", "topic-acl"];
-const GUESTS: &[&str] = &["bare", "greedy", "hostile", "tagger", "warden"];
+const GUESTS: &[&str] = &["bare", "greedy", "hostile", "keeper", "tagger", "warden"];
 
 /// What every import of a component must begin with.
 const CONTRACT: &str = "wasmqtt:plugin/";

@@ -100,6 +100,13 @@ impl log::Host for Host {
     }
 
     fn write(&mut self, level: Level, message: String) {
+        self.say(level, message);
+    }
+}
+
+impl Host {
+    /// Writes a line within the plugin's share.
+    pub(super) fn say(&mut self, level: Level, message: String) {
         let message = one_line(message);
         if let Leave::Granted { dropped } = self.surroundings.lines.take() {
             let plugin = &*self.surroundings.name;

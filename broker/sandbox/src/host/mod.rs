@@ -3,10 +3,12 @@
 
 pub(crate) mod clients;
 pub(crate) mod clock;
+mod kv;
 pub(crate) mod log;
 pub(crate) mod messages;
 pub(crate) mod random;
 mod revocation;
+pub(crate) mod wasi;
 
 use std::sync::Arc;
 
@@ -16,7 +18,8 @@ use wasmtime::{Result, bail};
 use self::log::LineBudget;
 use self::messages::Staged;
 use crate::budget::Budget;
-use crate::options::PluginLimits;
+use crate::kv::Store;
+use crate::options::{Clock, PluginLimits};
 use crate::revocation::Revocations;
 
 /// What all instances of one plugin share.
@@ -29,6 +32,10 @@ pub(crate) struct Surroundings {
     /// For the log.
     pub(crate) lines: LineBudget,
     pub(crate) revocations: Arc<Revocations>,
+    pub(crate) clock: Clock,
+    pub(crate) kv: Arc<Store>,
+    /// Bytes it may hold.
+    pub(crate) kv_limit: usize,
 }
 
 /// The data of one instance's store.
@@ -42,6 +49,10 @@ pub(crate) struct Host {
     pub(crate) message: Option<Staged>,
     /// The last error line of the call in progress: what a guest says before it traps.
     pub(crate) last_words: Option<String>,
+    /// What it wrote to standard output and error without an end of line.
+    lines: wasi::Lines,
+    /// Handles it owns.
+    handles: usize,
 }
 
 impl Host {
@@ -53,6 +64,8 @@ impl Host {
             client: None,
             message: None,
             last_words: None,
+            lines: wasi::Lines::default(),
+            handles: 0,
         }
     }
 

@@ -40,9 +40,14 @@ fn a_component_without_lifecycle_is_refused() {
 #[test]
 fn an_import_that_nobody_grants_is_named_with_what_to_do() {
     let cases = [
-        ("wasi:cli/environment@0.2.0", "plugins get no WASI"),
+        ("wasi:http/outgoing-handler@0.2.0", "of WASI plugins get no more"),
+        ("wasi:cli/environment@0.3.0", "of WASI plugins get no more"),
         ("acme:db/query@1.0.0", "nothing grants"),
         ("wasmqtt:plugin/sockets@0.1.0", "a capability that this broker does not have"),
+        (
+            "wasmqtt:plugin/kv@0.1.0",
+            "is not granted; if it may have it, add `grants = { kv = true }`",
+        ),
         ("wasmqtt:plugin/log@0.9.0", "another version of the contract"),
     ];
     for (import, why) in cases {

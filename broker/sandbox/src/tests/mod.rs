@@ -8,6 +8,7 @@ mod loading;
 mod publish;
 mod reload;
 mod reuse;
+mod wasi;
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! `[[plugin]]`: where a component is, what it may take and reach, and the configuration it is handed.
 
-use std::{path::Path, time::Duration};
+use std::{ops::RangeInclusive, path::Path, time::Duration};
 
 use serde_json::{Map, Number, Value as Json};
 
@@ -17,8 +17,10 @@ use super::{
 
 /// Plugins of one configuration.
 const MAX_PLUGINS: usize = 256;
+/// Bytes of keys and values.
+const KV: RangeInclusive<u64> = 1 << 10..=1 << 30;
 /// Capabilities that are designed, but not served by this version.
-const LATER: [&str; 3] = ["http", "kv", "metrics"];
+const LATER: [&str; 2] = ["http", "metrics"];
 
 /// The plugins, and every name that is declared.
 pub(super) fn plugins<'a>(
@@ -41,14 +43,16 @@ fn plugin(name: String, mut fields: Fields<'_>, reporter: &Reporter<'_>) -> Plug
     if let Some(Text { text: "", place }) = path {
         reporter.error(place, "`plugin.path` is empty", None);
     }
+    let mut limits = limits(fields.table("limits"));
+    let grants = grants(fields.table("grants"), &mut limits, reporter);
     let plugin = Plugin {
         name,
         path: file::resolve(Path::new(path.map_or("", |path| path.text)), &file),
         sha256: fields.text("sha256").and_then(|text| digest(text, reporter)),
         on_failure: fields.word("on_failure", OnFailure::WORDS).unwrap_or(OnFailure::Closed),
         reauthorize: fields.flag("reauthorize").unwrap_or(false),
-        limits: limits(fields.table("limits")),
-        grants: grants(fields.table("grants"), reporter),
+        limits,
+        grants,
         config: config(&mut fields, reporter),
         location: Location { file, line },
     };
@@ -92,12 +96,25 @@ fn limits(mut fields: Fields<'_>) -> PluginLimits {
         log_lines_per_second: fields
             .count("log_lines_per_second", 0..=100_000)
             .unwrap_or(base.log_lines_per_second),
+        kv: fields.size("kv", KV).unwrap_or(base.kv),
     };
     fields.finish();
     limits
 }
 
-fn grants(mut fields: Fields<'_>, reporter: &Reporter<'_>) -> Grants {
+/// `kv` may be granted with its limit in one word.
+fn kv(fields: &mut Fields<'_>, limit: &mut u64) -> bool {
+    match fields.entry("kv").map(|entry| &entry.node.value) {
+        None => false,
+        Some(Value::Text(_) | Value::Integer(_)) => {
+            *limit = fields.size("kv", KV).unwrap_or(*limit);
+            true
+        }
+        Some(_) => fields.flag("kv").unwrap_or(false),
+    }
+}
+
+fn grants(mut fields: Fields<'_>, limits: &mut PluginLimits, reporter: &Reporter<'_>) -> Grants {
     let mut topics = Vec::new();
     for Text { text, place } in fields.texts("topics").unwrap_or_default() {
         match topic::fault(text) {
@@ -115,8 +132,9 @@ fn grants(mut fields: Fields<'_>, reporter: &Reporter<'_>) -> Grants {
         }
     }
     let revocation = fields.flag("revocation").unwrap_or(false);
+    let kv = kv(&mut fields, &mut limits.kv);
     fields.finish();
-    Grants { topics, revocation }
+    Grants { topics, revocation, kv }
 }
 
 fn config(fields: &mut Fields<'_>, reporter: &Reporter<'_>) -> Json {

@@ -417,7 +417,6 @@ fn grants_that_are_not_served_are_refused_by_name() {
         found,
         [
             "11:1 `plugin.grants.http` is not served by this version (remove it)",
-            "12:1 `plugin.grants.kv` is not served by this version (remove it)",
             "13:1 `plugin.grants.metrics` is not served by this version (remove it)",
             "15:1 unknown key `htpp` (did you mean `http`?)",
         ]
@@ -442,6 +441,12 @@ fn a_plugin_is_checked_value_by_value() {
         (
             "grants.revocation = \"yes\"",
             "`plugin.grants.revocation` must be a boolean, not a string (write true or false)",
+        ),
+        ("limits.kv = \"1B\"", "`plugin.limits.kv` is 1B: it must be 1KiB to 1GiB"),
+        ("grants.kv = \"2GiB\"", "`plugin.grants.kv` is 2GiB: it must be 1KiB to 1GiB"),
+        (
+            "grants.kv = []",
+            "`plugin.grants.kv` must be a boolean, not an array (write true or false)",
         ),
         ("grants.topics = [\"a/#/b\"]", "`#` must be the whole of the last level"),
         ("grants.topics = [\"\"]", "`plugin.grants.topics`: `` is empty"),

@@ -78,8 +78,8 @@ path = "no/such/file.wasm"
 sha256 = "00112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff"
 on_failure = "open"
 reauthorize = true
-limits = { memory = "1MiB", call = "1ms", authenticate = "60s", log_lines_per_second = 0 }
-grants = { topics = ["routed/#", "$${odd}/+"], revocation = true }
+limits = { memory = "1MiB", call = "1ms", authenticate = "60s", log_lines_per_second = 0, kv = "2MiB" }
+grants = { topics = ["routed/#", "$${odd}/+"], revocation = true, kv = true }
 [plugin.config]
 topic = "routed/${value}/${topic}"
 secret = "${env:WASMQTT_SECRET}"
@@ -194,6 +194,7 @@ fn every_key_of_a_plugin_is_read() {
     assert_eq!(plugin.limits.authenticate, Duration::from_mins(1));
     assert_eq!(plugin.grants.topics, ["routed/#", "${odd}/+"]);
     assert!(plugin.grants.revocation);
+    assert_eq!((plugin.grants.kv, plugin.limits.kv), (true, 2 << 20));
     assert_eq!(plugin.location.to_string(), "wasmqtt.toml:60");
     assert_eq!(
         (other.sha256, other.on_failure, other.reauthorize),
