@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use wasmqtt::config::{self, Config};
 use wasmqtt::{passwd, run};
+
+mod plugin;
 
 /// Used when no other is named and it is there.
 const DEFAULT: &str = "wasmqtt.toml";
@@ -31,6 +33,16 @@ enum Command {
         /// User name.
         name: String,
     },
+    /// Make, build, test and measure plugins.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+    /// Print a script that completes this command in a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, in roff: `wasmqtt man | man -l -`.
+    Man,
 }
 
 #[derive(Args)]
@@ -69,6 +81,15 @@ impl Cli {
                 print!("{}", config::print(&config));
             }),
             Command::Passwd { name } => passwd::line(name).map(|line| println!("{line}")),
+            Command::Plugin(command) => return command.execute(),
+            Command::Completions { shell } => {
+                let mut command = Cli::command();
+                clap_complete::generate(*shell, &mut command, "wasmqtt", &mut std::io::stdout());
+                Ok(())
+            }
+            Command::Man => clap_mangen::Man::new(Cli::command())
+                .render(&mut std::io::stdout())
+                .map_err(Into::into),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,

@@ -9,6 +9,7 @@ mod drive;
 mod listen;
 pub mod log;
 pub mod passwd;
+pub mod plugin;
 pub mod reload;
 pub mod run;
 mod sys;

@@ -115,7 +115,7 @@ pub(crate) struct Preparation<'a> {
     pub(crate) revocations: &'a Arc<Revocations>,
     pub(crate) clock: &'a Clock,
     /// What runs now: its compiled components and counts are taken over.
-    pub(crate) running: &'a Generation,
+    pub(crate) running: Arc<Generation>,
 }
 
 /// A component that is compiled and linked, before it runs for the first time.
@@ -179,6 +179,19 @@ impl Preparation<'_> {
             plugins: plugins.into(),
             seats,
         })
+    }
+
+    /// One plugin without chains, and a first instance of it.
+    pub(crate) fn single(&self, spec: &PluginSpec) -> Result<(Plugin, Guest), LoadError> {
+        let told = |cause| LoadError::plugin(&spec.location, &spec.name, cause);
+        let linked = self.link(spec, &mut HashMap::new()).map_err(told)?;
+        let mut seat = [Vec::new()];
+        let plugin = self.prove(spec, linked, &listener_names(&[]), &mut seat).map_err(told)?;
+        let first = seat.into_iter().flatten().flatten().next();
+        match first {
+            Some(guest) => Ok((plugin, guest)),
+            None => Err(told(LoadCause::Start("it has no instance".into()))),
+        }
     }
 
     fn link(

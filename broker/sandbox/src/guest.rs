@@ -168,6 +168,11 @@ impl Guest {
         Ok((hooks, Said { registration, methods }))
     }
 
+    /// Bytes of linear memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.store.data().limiter.memory()
+    }
+
     /// Asks who a connecting client is.
     pub(crate) fn authenticate(
         &mut self,

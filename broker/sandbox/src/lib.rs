@@ -22,6 +22,7 @@ mod loader;
 mod options;
 mod plugin;
 mod pool;
+mod probe;
 mod registration;
 mod revocation;
 mod sandbox;
@@ -38,4 +39,5 @@ pub use generation::{Generation, PluginStatus};
 pub use options::{
     ChainSpec, Clock, Fallback, Grants, OnFailure, Options, PluginLimits, PluginSpec,
 };
+pub use probe::{Admission, ComponentFile, Hooks, Probe, Treatment};
 pub use sandbox::{Sandbox, WorkerJudge};

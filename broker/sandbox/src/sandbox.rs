@@ -73,16 +73,19 @@ impl Sandbox {
         plugins: &[PluginSpec],
         chains: &[ChainSpec],
     ) -> Result<Generation, Vec<LoadError>> {
-        let preparation = Preparation {
+        self.preparation().run(plugins, chains)
+    }
+
+    pub(crate) fn preparation(&self) -> Preparation<'_> {
+        Preparation {
             machine: &self.machine,
             linker: &self.linker,
             workers: self.options.workers,
             authentication_instances: self.options.authentication_instances,
             revocations: &self.revocations,
             clock: &self.options.clock,
-            running: &self.hub.current.load(),
-        };
-        preparation.run(plugins, chains)
+            running: self.hub.current.load_full(),
+        }
     }
 
     /// Puts a generation in place and answers its number. Workers take it up with their next

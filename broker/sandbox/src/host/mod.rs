@@ -105,6 +105,11 @@ impl Limiter {
         }
     }
 
+    /// Bytes of all memories.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
+    }
+
     /// The limit that was reached since the last time this was asked.
     pub(crate) fn take_refused(&mut self) -> Option<String> {
         self.refused.take().map(|what| match what {
