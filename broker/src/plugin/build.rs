@@ -78,8 +78,8 @@ fn c(project: &Project) -> anyhow::Result<()> {
     let module = target.join(format!("{}.wasm", project.name));
     let mut compiler = compiler()?;
     let world = &project.world;
-    compiler.args(["-O2", "-Wall", "-Wextra", "-mexec-model=reactor", "-nostartfiles"]);
-    compiler.args(["-Wl,--no-entry", "-Wl,--strip-debug", "-I", "bindings", "plugin.c"]);
+    compiler.args(["-O2", "-Wall", "-Wextra", "-mexec-model=reactor"]);
+    compiler.args(["-Wl,--strip-debug", "-Wl,-z,stack-size=65536", "-I", "bindings", "plugin.c"]);
     compiler.arg(format!("bindings/{world}.c")).arg("bindings/world.c");
     compiler.arg("-o").arg(&module);
     run(compiler.current_dir(&project.directory), "a C compiler for wasm32-wasi is needed")?;
@@ -111,7 +111,7 @@ fn compiler() -> anyhow::Result<Command> {
     let wasi_libc = Path::new("/usr/include/wasm32-wasi").is_dir();
     if wasi_libc && answers(Path::new("clang"), &["--version"]) {
         let mut clang = Command::new("clang");
-        clang.arg("--target=wasm32-wasi");
+        clang.args(["--target=wasm32-wasi", "-nostartfiles", "-Wl,--no-entry"]);
         return Ok(clang);
     }
     bail!(

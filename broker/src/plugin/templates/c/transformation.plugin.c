@@ -47,6 +47,7 @@ bool exports_wasmqtt_plugin_transformation_on_publish(
     exports_wasmqtt_plugin_transformation_failure_t *err) {
   (void)err;
   memset(ret, 0, sizeof *ret);
+  ret->tag = EXPORTS_WASMQTT_PLUGIN_TRANSFORMATION_VERDICT_FORWARD;
   transformer_list_u8_t payload;
   wasmqtt_plugin_messages_method_message_payload(message, &payload);
   bool spam = contains(&payload, "spam");
@@ -56,12 +57,11 @@ bool exports_wasmqtt_plugin_transformation_on_publish(
     ret->val.reject.code = 0x99;
     ret->val.reject.reason.is_some = true;
     transformer_string_dup(&ret->val.reject.reason.val, "no spam here");
-    return true;
+  } else {
+    transformer_string_t name;
+    transformer_string_set(&name, "greeting");
+    wasmqtt_plugin_messages_method_message_set_user_property(message, &name, &greeting);
   }
-  transformer_string_t name;
-  transformer_string_set(&name, "greeting");
-  wasmqtt_plugin_messages_method_message_set_user_property(message, &name, &greeting);
-  ret->tag = EXPORTS_WASMQTT_PLUGIN_TRANSFORMATION_VERDICT_FORWARD;
   return true;
 }
 

@@ -468,10 +468,6 @@ void wasmqtt_plugin_messages_message_drop_own(wasmqtt_plugin_messages_own_messag
   __wasm_import_wasmqtt_plugin_messages_message_drop(handle.__handle);
 }
 
-void wasmqtt_plugin_messages_message_drop_borrow(wasmqtt_plugin_messages_borrow_message_t handle) {
-  __wasm_import_wasmqtt_plugin_messages_message_drop(handle.__handle);
-}
-
 wasmqtt_plugin_messages_borrow_message_t wasmqtt_plugin_messages_borrow_message(wasmqtt_plugin_messages_own_message_t arg) {
   return (wasmqtt_plugin_messages_borrow_message_t) { arg.__handle };
 }
@@ -989,6 +985,8 @@ uint8_t * __wasm_export_exports_wasmqtt_plugin_lifecycle_init(uint8_t * arg, siz
 
 __attribute__((__export_name__("wasmqtt:plugin/transformation@0.1.0#on-publish")))
 uint8_t * __wasm_export_exports_wasmqtt_plugin_transformation_on_publish(int32_t arg) {
+  int32_t borrow = 0;
+  borrow = arg;
   exports_wasmqtt_plugin_transformation_result_verdict_failure_t ret;
   exports_wasmqtt_plugin_transformation_verdict_t ok;
   exports_wasmqtt_plugin_transformation_failure_t err;
@@ -1047,11 +1045,15 @@ uint8_t * __wasm_export_exports_wasmqtt_plugin_transformation_on_publish(int32_t
       }
     }
   }
+  if (borrow != 0) {
+    __wasm_import_wasmqtt_plugin_messages_message_drop(borrow);
+  }
   return ptr;
 }
 
 __attribute__((__export_name__("wasmqtt:plugin/transformation@0.1.0#on-deliver")))
 uint8_t * __wasm_export_exports_wasmqtt_plugin_transformation_on_deliver(int64_t arg, uint8_t * arg0, size_t arg1, int32_t arg2, uint8_t * arg3, size_t arg4, int32_t arg5) {
+  int32_t borrow = 0;
   transformer_option_string_t option;
   switch (arg2) {
     case 0: {
@@ -1064,6 +1066,7 @@ uint8_t * __wasm_export_exports_wasmqtt_plugin_transformation_on_deliver(int64_t
       break;
     }
   }
+  borrow = arg5;
   exports_wasmqtt_plugin_transformation_client_t arg6 = (wasmqtt_plugin_clients_client_t) {
     (uint64_t) (uint64_t) (arg),
     (transformer_string_t) (transformer_string_t) { (uint8_t*)(arg0), (arg1) },
@@ -1126,6 +1129,9 @@ uint8_t * __wasm_export_exports_wasmqtt_plugin_transformation_on_deliver(int64_t
         break;
       }
     }
+  }
+  if (borrow != 0) {
+    __wasm_import_wasmqtt_plugin_messages_message_drop(borrow);
   }
   return ptr;
 }

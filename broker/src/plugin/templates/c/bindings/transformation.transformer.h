@@ -380,8 +380,6 @@ void wasmqtt_plugin_messages_client_free(wasmqtt_plugin_messages_client_t *ptr);
 
 extern void wasmqtt_plugin_messages_message_drop_own(wasmqtt_plugin_messages_own_message_t handle);
 
-extern void wasmqtt_plugin_messages_message_drop_borrow(wasmqtt_plugin_messages_borrow_message_t handle);
-
 extern wasmqtt_plugin_messages_borrow_message_t wasmqtt_plugin_messages_borrow_message(wasmqtt_plugin_messages_own_message_t handle);
 
 void wasmqtt_plugin_messages_option_client_free(wasmqtt_plugin_messages_option_client_t *ptr);
