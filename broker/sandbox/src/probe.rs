@@ -18,6 +18,7 @@ use crate::loader::{self, Loaded};
 use crate::options::PluginSpec;
 use crate::plugin::Plugin;
 use crate::sandbox::Sandbox;
+use crate::selection::{Memo, Selection};
 
 /// The worker that a probe pretends to be.
 const WORKER: usize = 0;
@@ -84,6 +85,9 @@ impl ComponentFile {
 pub struct Probe {
     plugin: Plugin,
     guest: Option<Guest>,
+    publish: Selection,
+    deliver: Selection,
+    memo: Memo,
 }
 
 impl std::fmt::Debug for Probe {
@@ -99,7 +103,10 @@ impl Sandbox {
     /// Why a broker would refuse it.
     pub fn probe(&self, spec: &PluginSpec) -> Result<Probe, LoadError> {
         let (plugin, guest) = self.preparation().single(spec)?;
-        Ok(Probe { plugin, guest: Some(guest) })
+        let registration = &plugin.registration;
+        let publish = Selection::new(0, std::iter::once((0, &registration.on_publish)));
+        let deliver = Selection::new(1, std::iter::once((0, &registration.on_deliver)));
+        Ok(Probe { plugin, guest: Some(guest), publish, deliver, memo: Memo::default() })
     }
 }
 
@@ -122,13 +129,13 @@ impl Probe {
     }
 
     /// Whether a broker would show it this publication.
-    pub fn wants_publish(&self, message: &Message) -> bool {
-        self.plugin.registration.on_publish.want(message)
+    pub fn wants_publish(&mut self, message: &Message) -> bool {
+        self.publish.next(&mut self.memo, message, 0).is_some()
     }
 
     /// Whether a broker would show it this delivery.
-    pub fn wants_deliver(&self, message: &Message) -> bool {
-        self.plugin.registration.on_deliver.want(message)
+    pub fn wants_deliver(&mut self, message: &Message) -> bool {
+        self.deliver.next(&mut self.memo, message, 0).is_some()
     }
 
     /// Whether its grants let it move a message to this topic.
