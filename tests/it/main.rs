@@ -18,3 +18,4 @@ mod road;
 mod server;
 mod shutdown;
 mod sys;
+mod toolbox;

@@ -168,11 +168,8 @@ pub(super) fn words(answer: &Expected) -> String {
                 pairs(all.iter().map(|(k, v)| (k.as_str(), Some(format!("{v:?}")))).collect())
             });
             let expires = it.expires_in.map(|seconds| seconds.to_string());
-            let known = vec![
-                ("name", text(&it.name)),
-                ("attributes", attributes),
-                ("expires_in", expires),
-            ];
+            let known =
+                vec![("name", text(&it.name)), ("attributes", attributes), ("expires_in", expires)];
             format!("accept = {}", pairs(known))
         }
         Expected::Refuse(code) => format!("refuse = {code:#04x}"),

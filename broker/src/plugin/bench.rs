@@ -52,12 +52,10 @@ pub fn bench(
             Question::Publish(_) => "on-publish",
             Question::Deliver(..) => "on-deliver",
         };
-        figures.extend(measure(&mut probe, &question, time).map(
-            |(answer, calls, median, p90)| {
-                let case = case.name.clone();
-                Figure { hook, case, answer: words(&answer), calls, median, p90 }
-            },
-        ));
+        figures.extend(measure(&mut probe, &question, time).map(|(answer, calls, median, p90)| {
+            let case = case.name.clone();
+            Figure { hook, case, answer: words(&answer), calls, median, p90 }
+        }));
     }
     let used = probe.memory().unwrap_or(0);
     if as_json {
@@ -113,7 +111,8 @@ fn quantile(mut times: Vec<Duration>, percent: usize) -> Duration {
 }
 
 fn show(figures: &[Figure], start: Duration, fresh: usize, used: usize) {
-    let mut table = Table::new(["HOOK", "CASE", "ANSWER", "CALLS", "MEDIAN", "P90"]).right([3, 4, 5]);
+    let mut table =
+        Table::new(["HOOK", "CASE", "ANSWER", "CALLS", "MEDIAN", "P90"]).right([3, 4, 5]);
     for figure in figures {
         table.row([
             figure.hook.to_owned(),

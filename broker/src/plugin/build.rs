@@ -2,11 +2,11 @@
 //! Must not know what the plugin does.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
-use wit_parser::Resolve;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
 
 use super::project::{Language, Project};
 
@@ -32,14 +32,30 @@ pub fn build(directory: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn rust(project: &Project) -> anyhow::Result<()> {
-    let target = project.directory.join("target");
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--release", "--target", RUST_TARGET, "--target-dir"]).arg(&target);
-    run(cargo.current_dir(&project.directory), "Rust is needed: https://rustup.rs").with_context(
-        || format!("if the target is missing: `rustup target add {RUST_TARGET}`"),
-    )?;
-    let file = format!("{}.wasm", project.name.replace('-', "_"));
-    encode(project, &target.join(RUST_TARGET).join("release").join(file))
+    cargo.args(["build", "--release", "--target", RUST_TARGET, "--lib"]);
+    // Where it builds to is the user's choice; this tells.
+    cargo.arg("--message-format=json-render-diagnostics").current_dir(&project.directory);
+    let output = cargo.stderr(Stdio::inherit()).output();
+    let output = output.context("cannot run cargo: Rust is needed, see https://rustup.rs")?;
+    if !output.status.success() {
+        bail!(
+            "cargo failed ({}); what it says is above. If the target is missing: `rustup target \
+             add {RUST_TARGET}`",
+            output.status
+        );
+    }
+    let lines = output.stdout.split(|byte| *byte == b'\n');
+    let artifacts = lines.filter_map(|line| serde_json::from_slice::<Artifact>(line).ok());
+    let modules = artifacts.flat_map(|artifact| artifact.filenames);
+    let module = modules.rev().find(|path| path.extension().is_some_and(|it| it == "wasm"));
+    encode(project, &module.context("cargo made no .wasm: is crate-type = [\"cdylib\"] there?")?)
+}
+
+/// What cargo says of something that it has built.
+#[derive(serde::Deserialize)]
+struct Artifact {
+    filenames: Vec<PathBuf>,
 }
 
 fn js(project: &Project) -> anyhow::Result<()> {
@@ -55,8 +71,10 @@ fn js(project: &Project) -> anyhow::Result<()> {
 
 fn python(project: &Project) -> anyhow::Result<()> {
     let venv = project.directory.join(".venv");
-    let tool = venv.join("bin/componentize-py");
-    if !tool.exists() {
+    let mut tool = venv.join("bin/componentize-py");
+    if answers(Path::new("componentize-py"), &["--version"]) {
+        tool = "componentize-py".into();
+    } else if !tool.exists() {
         let mut python = Command::new("python3");
         python.args(["-m", "venv", "--clear"]).arg(&venv);
         run(&mut python, "Python 3.10 or newer with its venv module is needed")?;
@@ -89,11 +107,6 @@ fn c(project: &Project) -> anyhow::Result<()> {
 
 /// The first C compiler for wasm32-wasi that is there.
 fn compiler() -> anyhow::Result<Command> {
-    let answers = |program: &Path, arguments: &[&str]| {
-        let mut command = Command::new(program);
-        let output = command.args(arguments).output();
-        output.is_ok_and(|output| output.status.success())
-    };
     if let Some(sdk) = std::env::var_os("WASI_SDK_PATH") {
         return Ok(Command::new(PathBuf::from(sdk).join("bin/clang")));
     }
@@ -102,9 +115,8 @@ fn compiler() -> anyhow::Result<Command> {
         zig.args(["cc", "--target=wasm32-wasi"]);
         return Ok(zig);
     }
-    let python = std::env::var_os("WASMQTT_PYTHON").unwrap_or_else(|| "python3".into());
-    if answers(Path::new(&python), &["-m", "ziglang", "version"]) {
-        let mut zig = Command::new(python);
+    if answers(Path::new("python3"), &["-m", "ziglang", "version"]) {
+        let mut zig = Command::new("python3");
         zig.args(["-m", "ziglang", "cc", "--target=wasm32-wasi"]);
         return Ok(zig);
     }
@@ -119,6 +131,12 @@ fn compiler() -> anyhow::Result<Command> {
          WASI_SDK_PATH to the WASI SDK, or install clang, lld and wasi-libc (Debian: `apt-get \
          install clang lld wasi-libc libclang-rt-14-dev-wasm32`)"
     )
+}
+
+/// Whether a program is there and works.
+fn answers(program: &Path, arguments: &[&str]) -> bool {
+    let output = Command::new(program).args(arguments).output();
+    output.is_ok_and(|output| output.status.success())
 }
 
 /// Tells a core module the world it is for, as SDKs of other languages do by themselves.

@@ -39,9 +39,8 @@ pub fn inspect(path: &Path, as_json: bool) -> anyhow::Result<()> {
     let component = read(path)?;
     if as_json {
         let imports = component.imports.iter();
-        let imports: Vec<_> = imports
-            .map(|import| json!({ "name": import.name, "needs": import.needs }))
-            .collect();
+        let imports: Vec<_> =
+            imports.map(|import| json!({ "name": import.name, "needs": import.needs })).collect();
         let said = json!({
             "sha256": component.sha256,
             "bytes": component.size,
@@ -70,8 +69,7 @@ pub fn inspect(path: &Path, as_json: bool) -> anyhow::Result<()> {
 
 pub(super) fn read(path: &Path) -> anyhow::Result<Component> {
     let ComponentFile { bytes, sha256 } = ComponentFile::read(path)?;
-    let decoded =
-        wit_component::decode(&bytes).with_context(|| format!("{}", path.display()))?;
+    let decoded = wit_component::decode(&bytes).with_context(|| format!("{}", path.display()))?;
     let DecodedWasm::Component(resolve, world) = decoded else {
         anyhow::bail!("{} is a package of WIT text, not a component", path.display());
     };

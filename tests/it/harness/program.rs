@@ -19,12 +19,17 @@ pub(crate) struct Ended {
 
 /// Runs a program to its end, within a bound.
 pub(crate) fn run(command: &mut Command) -> Ended {
+    run_within(command, 2 * PATIENCE)
+}
+
+/// As [`run`], of a program that does much.
+pub(crate) fn run_within(command: &mut Command, most: Duration) -> Ended {
     let mut child = spawn(command);
     let stdout = child.stdout.take().unwrap();
     let stderr = child.stderr.take().unwrap();
     let stdout = std::thread::spawn(move || read_all(stdout));
     let stderr = std::thread::spawn(move || read_all(stderr));
-    let status = wait(&mut child, 2 * PATIENCE);
+    let status = wait(&mut child, most);
     let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
     match status {
         Some(code) => Ended { code, stdout, stderr },

@@ -9,12 +9,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::wasm::Toolchain;
 use crate::{apt, javascript, step, tree};
 
-/// The Python of an environment that has paho-mqtt.
+/// The Python of an environment that has paho-mqtt, and the tools that make plugins of Python and C.
 const PYTHON: &str = "WASMQTT_PAHO_PYTHON";
 /// The `node_modules` that has mqtt.
 const NODE_MODULES: &str = "WASMQTT_NODE_MODULES";
+/// What cargo needs to build for wasm: lines of NAME=value.
+const WASM_CARGO: &str = "WASMQTT_WASM_CARGO";
 const MOSQUITTO: [&str; 3] = ["mosquitto_pub", "mosquitto_sub", "mosquitto_rr"];
 
 /// Installs what is missing. Answers what the tests must find in their environment.
@@ -22,7 +25,10 @@ pub(crate) fn install() -> Result<Vec<(&'static str, OsString)>> {
     mosquitto()?;
     let python = paho().context("the tests need paho-mqtt")?;
     let modules = mqtt_js().context("the tests need mqtt for Node.js")?;
-    Ok(vec![(PYTHON, python.into()), (NODE_MODULES, modules.into())])
+    let cargo = Toolchain::find()?.environment().into_iter();
+    let cargo = cargo.map(|(name, value)| format!("{name}={}\n", value.to_string_lossy()));
+    let cargo: String = cargo.collect();
+    Ok(vec![(PYTHON, python.into()), (NODE_MODULES, modules.into()), (WASM_CARGO, cargo.into())])
 }
 
 /// Installs what is missing, and says how a test that is run by hand finds it.

@@ -2,6 +2,7 @@
 //! one, else Debian's compiler with the standard library built from its source.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -56,15 +57,22 @@ impl Toolchain {
         command.env_remove("RUSTFLAGS").env_remove("CARGO_BUILD_TARGET");
         command.env("CARGO_ENCODED_RUSTFLAGS", flags());
         command.args(["build", "--release", "--target", TARGET]);
-        if let Self::Debian { linker } = self {
-            command
-                .arg("-Zbuild-std=std,panic_abort")
-                .env("RUSTC", DEBIAN_RUSTC)
-                // Building the standard library is not stable; Debian ships no other for this target.
-                .env("RUSTC_BOOTSTRAP", "1")
-                .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
-        }
+        command.envs(self.environment());
         command
+    }
+
+    /// What cargo needs in its environment to build for the target as [`build`](Self::build) does.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, OsString)> {
+        match self {
+            Self::Installed => Vec::new(),
+            Self::Debian { linker } => vec![
+                ("RUSTC", DEBIAN_RUSTC.into()),
+                // Building the standard library is not stable; Debian ships no other for this target.
+                ("RUSTC_BOOTSTRAP", "1".into()),
+                ("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort".into()),
+                ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker.into()),
+            ],
+        }
     }
 }
 
