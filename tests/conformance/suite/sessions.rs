@@ -93,7 +93,7 @@ fn a_session_ends_when_its_expiry_has_passed_and_not_before() {
     let start = Instant::now();
     broker.connect(&hello.clone().will(will)).vanish();
     assert_eq!(watcher.message().text(), "over");
-    assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(start.elapsed() >= Duration::from_millis(1990), "{:?}", start.elapsed());
     assert!(!broker.connect(&hello).present);
 
     let patient = Hello::resume(Version::V5, "patient", 60);

@@ -322,7 +322,7 @@ const scenarios = {
     const start = performance.now();
     (await resume(version, "client", 2, { will })).vanish();
     assert.equal(await watcher.text(), "over");
-    assert.ok(performance.now() - start >= 2000, "not before its time");
+    assert.ok(performance.now() - start >= 1990, "not before its time");
     const first = await resume(version, "client", 300, { will });
     assert.equal(first.present, false, "session present");
     const again = await resume(version, "client", 300, { will });
@@ -352,7 +352,7 @@ const scenarios = {
     assert.deepEqual([message.topic, message.payload.toString()], ["will/late", "gone"]);
     assert.equal(message.properties.contentType, "text/plain");
     assert.equal(message.properties.userProperties.why, "will/late");
-    assert.ok(performance.now() - start >= 2000, "not before its time");
+    assert.ok(performance.now() - start >= 1990, "not before its time");
     await watcher.hearsNothing();
     await watcher.leave();
   },
@@ -438,10 +438,10 @@ const scenarios = {
 
   async codes(version) {
     const user = await enter(version, "user");
-    assert.equal((await user.publish("nobody/wants/it", "x")).reasonCode, 0x10, "PUBACK without subscribers");
-    assert.equal((await user.publish("nobody/wants/it", "x", { qos: 2 })).reasonCode, 0x10, "PUBREC likewise");
-    assert.equal((await user.publish("$SYS/mine", "x")).reasonCode, 0x87, "PUBACK of the broker's own topic");
-    assert.equal((await user.publish("$SYS/mine", "x", { qos: 2 })).reasonCode, 0x87, "PUBREC of the broker's own topic");
+    for (const qos of [1, 2]) {
+      assert.equal((await user.publish("nobody/wants/it", "x", { qos })).reasonCode, 0x10, "without subscribers");
+      assert.equal((await user.publish("$SYS/mine", "x", { qos })).reasonCode, 0x87, "the broker's own topic");
+    }
     assert.deepEqual(await user.unsubscribe("never"), [0x11], "UNSUBACK");
     const will = { topic: "$SYS/mine", payload: "x", qos: 0 };
     assert.equal((await User.connect(port, version, "other", { will })).code, 0x87, "CONNACK");

@@ -8,6 +8,7 @@ const PROTOCOLS = {
   "3.1.1": { protocolVersion: 4 },
   "5.0": { protocolVersion: 5 },
 };
+const KINDS = ["puback", "pubrec", "suback", "unsuback", "disconnect"];
 
 /** Ends the process when nothing happens for so long. */
 export function patience(what, seconds) {
@@ -38,7 +39,7 @@ export class User {
   messages = new Queue();
   connected = new Queue();
   /** Packets by their kind. */
-  packets = { puback: new Queue(), pubrec: new Queue(), suback: new Queue(), unsuback: new Queue(), disconnect: new Queue() };
+  packets = Object.fromEntries(KINDS.map((kind) => [kind, new Queue()]));
   closed = new Queue();
 
   static async connect(port, version, name, options = {}) {

@@ -280,7 +280,8 @@ def request(version):
         responder.publish(asked.properties.ResponseTopic, answer, CorrelationData=asked.properties.CorrelationData)
     for number in (1, 0):
         answer = requester.receive()
-        check((answer.payload.decode(), answer.properties.CorrelationData), (f"answer {number}", bytes([number])), "answer")
+        found = (answer.payload.decode(), answer.properties.CorrelationData)
+        check(found, (f"answer {number}", bytes([number])), "answer")
     leave_all(requester, *responders)
 
 
@@ -312,7 +313,7 @@ def session_expiry(version):
     start = time.monotonic()
     resume(version, "client", 2, will=testament).vanish()
     check(watcher.text(), "over", "will")
-    check(time.monotonic() - start >= 2, True, "not before its time")
+    check(time.monotonic() - start >= 1.99, True, "not before its time")
     check(resume(version, "client", 300, will=testament).present, False, "session present")
     again = resume(version, "client", 300, will=testament)
     check(again.present, True, "session present")
@@ -341,7 +342,7 @@ def will_delay(version):
     check((message.topic, message.payload), ("will/late", b"gone"), "will")
     check(message.properties.UserProperty, [("why", "will/late")], "user properties")
     check(message.properties.ContentType, "text/plain", "content type")
-    check(time.monotonic() - start >= 2, True, "not before its time")
+    check(time.monotonic() - start >= 1.99, True, "not before its time")
     watcher.hears_nothing()
     watcher.leave()
 

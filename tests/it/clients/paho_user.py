@@ -28,7 +28,9 @@ def properties(packet, **values):
 class User:
     """A client with queues instead of callbacks. `connect` are the properties of CONNECT."""
 
-    def __init__(self, port, version, name, *, login=None, clean=True, will=None, connect=None, keepalive=60, most_open=20, **more):
+    def __init__(
+        self, port, version, name, *, login=None, clean=True, will=None, connect=None, keepalive=60, most_open=20, **more
+    ):
         self.version = version
         self.v5 = version == "5.0"
         self.connected = queue.Queue()

@@ -39,6 +39,9 @@ pub(crate) struct Seen {
     pub(crate) qos: QoS,
 }
 
+/// Packet identifiers come round behind this one; those above it are for what must not be sent.
+const HIGHEST: u16 = 100;
+
 /// One client.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -65,6 +68,8 @@ pub(crate) struct Client {
     sequence: u32,
     pub(crate) waiting: BTreeSet<u16>,
     session: Option<u64>,
+    /// It has sent more than it may: what the broker has of that is nothing to go on with.
+    pub(crate) is_at_odds: bool,
 }
 
 /// What a client publishes.
@@ -101,6 +106,7 @@ impl Client {
             sequence: 0,
             waiting: BTreeSet::new(),
             session: None,
+            is_at_odds: false,
         }
     }
 
@@ -124,7 +130,7 @@ impl Client {
     pub(crate) fn fresh_id(&mut self) -> PacketId {
         loop {
             // A small range, so that identifiers come round.
-            self.next_id = self.next_id % 100 + 1;
+            self.next_id = self.next_id % HIGHEST + 1;
             let id = self.next_id;
             if self.sending.iter().all(|s| s.id != id) && !self.waiting.contains(&id) {
                 return PacketId::new(id).unwrap_or(PacketId::MIN);
@@ -169,6 +175,23 @@ impl Client {
             let id = self.fresh_id().get();
             self.sending.push_back(Sending { id, ..sending });
             self.go_on(wish.aliased, out);
+        }
+    }
+
+    /// So many messages with QoS 2 at once, whatever the broker has a place for.
+    pub(crate) fn exceed(&mut self, count: u16, out: &mut Vec<u8>) {
+        self.is_at_odds = true;
+        for id in (HIGHEST + 1..).take(usize::from(count)) {
+            let publish = Publish {
+                dup: false,
+                qos: QoS::ExactlyOnce,
+                retain: false,
+                topic: "t/a",
+                packet_id: PacketId::new(id),
+                properties: PublishProperties::default(),
+                payload: b"too much",
+            };
+            self.ack(&Packet::Publish(publish), out);
         }
     }
 
@@ -286,7 +309,11 @@ impl Client {
                 self.ack(&Packet::PubComp(success(ack.packet_id)), out);
             }
             Packet::PubAck(ack) | Packet::PubComp(ack) => self.finish(ack.packet_id.get())?,
-            Packet::PubRec(ack) if ack.reason.is_error() => self.finish(ack.packet_id.get())?,
+            Packet::PubRec(ack) if ack.reason.is_error() && ack.packet_id.get() <= HIGHEST => {
+                self.finish(ack.packet_id.get())?;
+            }
+            // It never goes on with that.
+            Packet::PubRec(ack) if ack.packet_id.get() > HIGHEST => {}
             Packet::PubRec(ack) => {
                 let id = ack.packet_id.get();
                 let found = self.sending.iter_mut().find(|sending| sending.id == id);
@@ -351,5 +378,6 @@ impl Client {
         self.sending.clear();
         self.received.clear();
         self.accepted.clear();
+        self.is_at_odds = false;
     }
 }

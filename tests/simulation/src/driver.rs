@@ -259,13 +259,14 @@ impl Driver {
                 break;
             }
         }
-        let rests = matches!(turned, Ok(false));
         let ended = match turned {
-            Ok(true) => {
-                self.bell.0.store(true, Ordering::Relaxed);
-                None
+            Ok(goes_on) => {
+                if goes_on {
+                    self.bell.0.store(true, Ordering::Relaxed);
+                }
+                // Also of a client that never pauses, time runs out.
+                connection.overdue(room.now).map(Ended::from)
             }
-            Ok(false) => connection.overdue(room.now).map(Ended::from),
             Err(ended) => Some(ended),
         };
         match ended {
@@ -274,9 +275,7 @@ impl Driver {
                 Polled::Gone
             }
             None => {
-                if rests {
-                    room.auditor.borrow_mut().goes_on(self.id);
-                }
+                room.auditor.borrow_mut().goes_on(self.id);
                 Polled::Waiting
             }
         }

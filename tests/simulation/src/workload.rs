@@ -43,7 +43,8 @@ impl World {
     }
 
     /// Connects, whether or not there is a connection already.
-    fn come(&mut self, at: usize) {
+    pub(crate) fn come(&mut self, at: usize) {
+        let is_at_odds = self.clients[at].is_at_odds;
         let random = &mut self.random;
         let (name, version) = (self.clients[at].name.clone(), self.clients[at].version);
         let v5 = version == Version::V5;
@@ -72,7 +73,7 @@ impl World {
         };
         let connect = Connect {
             version,
-            clean_start: name.is_empty() || random.chance(25),
+            clean_start: name.is_empty() || is_at_odds || random.chance(25),
             keep_alive: random.pick(&[0, 0, 2, 20]),
             client_id: &name,
             username: None,
@@ -92,7 +93,7 @@ impl World {
             ..ConnectProperties::default()
         };
         let connect = Connect {
-            clean_start: name.is_empty(),
+            clean_start: name.is_empty() || self.clients[at].is_at_odds,
             keep_alive: self.plan.listener.keep_alive_max,
             properties,
             ..Connect::new(version, &name)
@@ -219,7 +220,7 @@ impl World {
         self.hang_up(at);
     }
 
-    fn hang_up(&mut self, at: usize) {
+    pub(crate) fn hang_up(&mut self, at: usize) {
         if let Some(line) = self.clients[at].link.and_then(|id| self.lines.get_mut(&id)) {
             line.up.end();
             line.down.abandon();
@@ -246,7 +247,11 @@ impl World {
             properties: Default::default(),
             payload: b"rude",
         };
-        match self.random.below(5) {
+        match self.random.below(7) {
+            5.. => {
+                let most = self.plan.listener.receive_maximum;
+                self.clients[at].exceed(most + 1, &mut bytes);
+            }
             0 => bytes.extend([0x00, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
             1 => bytes.extend([0x30, 0x04, 0x00, 0x05, b'a', b'b']),
             2 => {

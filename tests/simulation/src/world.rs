@@ -224,6 +224,11 @@ impl World {
         self.busy[lane] = (polled == Polled::Held).then_some(id);
         line.is_gone = polled == Polled::Gone;
         self.sweep(id);
+        if polled == Polled::Held && self.random.chance(4) {
+            // Its session is taken from it in the middle of its turn.
+            let owner = self.clients.iter().position(|c| c.link == Some(id) && c.is_welcome);
+            owner.into_iter().for_each(|at| self.come(at));
+        }
     }
 
     /// A connection that is gone stays for as long as its client may read.
@@ -306,6 +311,10 @@ impl World {
         self.auditor.borrow_mut().note(format_args!("everything heals"));
         // What nobody holds any more ends at last, for the broker, too.
         let held: Vec<Option<u32>> = self.clients.iter().map(|client| client.link).collect();
+        // Who is at odds with the broker begins anew.
+        let at_odds = |at: &usize| self.clients[*at].is_at_odds;
+        let at_odds: Vec<usize> = (0..self.clients.len()).filter(at_odds).collect();
+        at_odds.into_iter().for_each(|at| self.hang_up(at));
         let abandoned = self.lines.iter_mut().filter(|(id, _)| !held.contains(&Some(**id)));
         abandoned.for_each(|(_, line)| line.up.end());
         for _ in 0..ROUNDS {

@@ -202,8 +202,26 @@ impl Auditor {
                 None => ReasonCode::NoSubscriptionExisted,
             };
         let expected: Vec<ReasonCode> = unsubscribe.filters.iter().map(&mut remove).collect();
+        self.passed_on(&id, &unsubscribe.filters);
         self.check(codes == expected, || format!("unsubscribed {codes:?} not {expected:?}"));
         self.expect_codes(at, expected);
+    }
+
+    /// What waits through the groups that a session has just left waits because no other member has room for it.
+    fn passed_on(&mut self, id: &str, left: &[&str]) {
+        self.settle();
+        let Some(session) = self.sessions.get(id) else { return };
+        let others = || self.sessions.iter().filter(|(other, _)| &***other != id);
+        let has_room = |filter: &str| {
+            others().any(|(_, other)| other.held.contains_key(filter) && other.is_ready(1))
+        };
+        let groups = || session.shares.keys().map(String::as_str);
+        let waits = session.shared;
+        let right =
+            waits == 0 || !groups().all(|filter| left.contains(&filter) && has_room(filter));
+        self.check(right, || {
+            format!("{waits} messages still wait for {id}, which left its groups")
+        });
     }
 
     fn expect_codes(&mut self, at: u32, codes: Vec<ReasonCode>) {
