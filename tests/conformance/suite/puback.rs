@@ -113,9 +113,9 @@ fn acknowledgements(client: &mut Client) -> Vec<Vec<u8>> {
 fn reason_strings_give_way_to_the_maximum_packet_size() {
     let broker = Broker::start();
     let hello = crate::harness::Hello::new(Version::V5, "small");
-    let mut client = broker.connect(&hello.with(prop::maximum_packet_size(10)));
+    let mut client = broker.connect(&hello.with(prop::maximum_packet_size(24)));
     for bytes in acknowledgements(&mut client) {
-        assert!(bytes.len() <= 10, "{bytes:02x?}");
+        assert!(bytes.len() <= 24, "{bytes:02x?}");
     }
 }
 
