@@ -7,6 +7,7 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     io::{self, Read as _},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -162,23 +163,18 @@ impl<'a> Reading<'a> {
         let file = self.sources.add(path, text);
         let whole = self.sources.text(Place { file, start: 0, end: bytes });
         let before = self.problems.errors();
-        let (table, errors) = match DeTable::parse(whole) {
-            Ok(table) => (table.into_inner(), Vec::new()),
-            Err(_) if bytes <= MAX_RECOVERED => {
-                let (table, errors) = DeTable::parse_recoverable(whole);
-                (table.into_inner(), errors)
-            }
-            Err(error) => (DeTable::new(), vec![error]),
-        };
+        let (table, errors) = table(whole);
+        let mut without = None;
         for error in errors {
             let message = printable_message(error.message());
-            let problem = match error.span() {
-                Some(span) => {
-                    let place = Place { file, start: span.start, end: span.end };
-                    self.sources.problem(Severity::Error, place, message, None)
-                }
-                None => Problem::file(Severity::Error, path, message, None),
+            let span = match error.span() {
+                Some(span) => span,
+                // The same once more helps nobody, and looking for it takes time.
+                None if without.is_some() => continue,
+                None => without.insert(first_line_without_place(whole)).clone(),
             };
+            let place = Place { file, start: span.start, end: span.end };
+            let problem = self.sources.problem(Severity::Error, place, message, None);
             self.problems.push(file, problem);
         }
         let mut root = tree::import(table, file, &self.sources, &mut self.problems);
@@ -249,6 +245,38 @@ impl<'a> Reading<'a> {
             }
         }
     }
+}
+
+/// What of the text is TOML, and everything that is not.
+fn table(text: &str) -> (DeTable<'_>, Vec<toml::de::Error>) {
+    match DeTable::parse(text) {
+        Ok(table) => (table.into_inner(), Vec::new()),
+        Err(_) if text.len() <= MAX_RECOVERED => {
+            let (table, errors) = DeTable::parse_recoverable(text);
+            (table.into_inner(), errors)
+        }
+        Err(error) => (DeTable::new(), vec![error]),
+    }
+}
+
+/// The line in which the parser finds what it tells no place of, such as brackets in brackets beyond its limit: with
+/// that line it says so, and without it not.
+fn first_line_without_place(text: &str) -> Range<usize> {
+    let ends: Vec<usize> = text
+        .split_inclusive('\n')
+        .scan(0, |end, line| {
+            *end += line.len();
+            Some(*end)
+        })
+        .collect();
+    let is_before = |end: &usize| {
+        let (_, errors) = table(text.get(..*end).unwrap_or_default());
+        errors.iter().all(|error| error.span().is_some())
+    };
+    let at = ends.partition_point(is_before);
+    let end = ends.get(at).copied().unwrap_or(text.len());
+    let start = at.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+    start..end
 }
 
 /// At most one more than the files a configuration may have.

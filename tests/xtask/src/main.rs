@@ -3,6 +3,7 @@
 
 mod apt;
 mod clients;
+mod fuzz;
 mod javascript;
 mod mutate;
 mod plugins;
@@ -46,6 +47,8 @@ enum Command {
     Sim(sim::Seeds),
     /// Break the core in every way that is known, and demand that the simulation notices
     Mutate(mutate::Mutations),
+    /// Hand one part of the broker inputs that nobody would think of, until one breaks it
+    Fuzz(fuzz::Fuzz),
     /// Everything that the continuous integration runs, in its order
     Test,
 }
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Spec => spec::spec(),
         Command::Sim(seeds) => sim::sim(&seeds),
         Command::Mutate(mutations) => mutate::mutate(&mutations),
+        Command::Fuzz(fuzz) => fuzz::fuzz(&fuzz),
         Command::Test => test::test(),
     };
     match outcome {

@@ -40,6 +40,21 @@ fn an_unclosed_table_or_string_is_an_error_in_its_line() {
 }
 
 #[test]
+fn brackets_in_brackets_without_end_are_an_error_in_their_line() {
+    for (open, close) in [("[", "]"), ("{a=", "}")] {
+        let deep = format!("a = {}1{}", open.repeat(500), close.repeat(500));
+        for (text, line) in [(format!("{deep}\n[log]\n"), 6), (format!("\n\n{deep}\n{deep}"), 8)] {
+            let found = errors(&format!("{LISTENER}{text}"));
+            let place = format!("{line}:1 recursion limit");
+            assert_eq!(found.iter().filter(|error| **error == place).count(), 1, "{found:?}");
+        }
+    }
+    // The keys of a table are one level each as well.
+    let found = errors(&format!("{LISTENER}\n[{}]\n", vec!["a"; 500].join(".")));
+    assert!(!found.is_empty() && found.iter().all(|error| error.starts_with("7:")), "{found:?}");
+}
+
+#[test]
 fn a_file_that_is_not_utf_8_is_refused_with_the_line() {
     let report = load_bytes(b"[log]\n\nlevel = \"\xff\"\n").unwrap_err();
     assert_eq!(report.errors.len(), 1);
