@@ -2,95 +2,41 @@
 
 use std::time::Duration;
 
+use wasmqtt_fuzz::hostile::{self, Expected, From, Hostile};
+
 use crate::harness::hello::connect;
-use crate::harness::packet::{PINGREQ, binary, varint};
+use crate::harness::packet::{PINGREQ, varint};
 use crate::harness::{BOTH, Broker, Hello, Outgoing, Version, Will, frame, packet, prop, text};
 
 const V5: Version = Version::V5;
 
-/// What strangers send instead of a CONNECT, or as one.
-fn from_strangers() -> Vec<(&'static str, Vec<u8>)> {
-    let mut all: Vec<(&str, Vec<u8>)> = vec![
-        ("a first packet of 256 MB that is no CONNECT", vec![0x30, 0xFF, 0xFF, 0xFF, 0x7F, 0, 1]),
-        ("a CONNECT of 256 MB", vec![0x10, 0xFF, 0xFF, 0xFF, 0x7F, 0, 4]),
-        ("a remaining length without end", vec![0x10, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
-        ("a remaining length of zero", vec![0x10, 0]),
-        ("a CONNACK", vec![0x20, 3, 0, 0, 0]),
-        ("a CONNACK that is cut off", vec![0x20, 0]),
-        ("a PUBLISH", Outgoing::new("a", "b", 2).bytes(V5, 1)),
-        ("an AUTH", vec![0xF0, 0]),
-        ("a DISCONNECT", packet::DISCONNECT.to_vec()),
-        ("HTTP", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec()),
-        ("a TLS ClientHello", [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3, 3][..], &[7; 500]].concat()),
-        ("zeroes", vec![0; 4096]),
-        ("ones", vec![0xFF; 4096]),
-    ];
-    let properties = |bytes: &[u8]| connect("MQTT", 5, 2, &[&[0, 0], bytes, &text("x")].concat());
-    all.extend([
-        ("properties of five bytes of length", properties(&[0xFF, 0xFF, 0xFF, 0xFF, 0x01])),
-        ("properties longer than the packet", properties(&[0xFF, 0xFF, 0xFF, 0x7F])),
-        ("a user property that is cut off", properties(&[4, 0x26, 0, 9, b'x'])),
-        ("a property without a value", properties(&[1, 0x21])),
-        ("a will whose properties are invalid", {
-            let will = Will::new("w", "x", 0).with(prop::topic_alias(0));
-            Hello::new(V5, "x").will(will).bytes()
-        }),
-        ("a will that is cut off", connect("MQTT", 5, 6, &[0, 0, 0, 0, 1, b'x', 0, 0, 9])),
-        ("a user name longer than the packet", connect("MQTT", 4, 0x82, &[0, 0, 0, 0, 0xFF, 0xFF])),
-        ("a user name with U+0000", Hello::new(V5, "x").login(Some("a\0"), None).bytes()),
-        ("a client identifier longer than the packet", connect("MQTT", 4, 2, &[0, 0, 0xFF, 0xFF])),
-    ]);
-    all
-}
-
-/// What clients send once they are in; the code with which a client of 5.0 must be told.
-fn from_clients() -> Vec<(&'static str, Vec<u8>, u8)> {
-    let publish = |bytes: &[u8]| frame(0x30, &[&text("a"), bytes]);
-    vec![
-        ("a property length of five bytes", publish(&[0xFF, 0xFF, 0xFF, 0xFF, 0x01]), 0x81),
-        ("properties longer than the packet", publish(&[0xFF, 0xFF, 0xFF, 0x7F]), 0x81),
-        (
-            "a property identifier of five bytes",
-            publish(&[6, 0xA6, 0x80, 0x80, 0x80, 0x80, 1]),
-            0x81,
-        ),
-        ("an empty topic", frame(0x30, &[&[0, 0, 0]]), 0x82),
-        ("a topic longer than the packet", frame(0x30, &[&[0xFF, 0xFF, b'a']]), 0x81),
-        ("QoS 2 without an identifier", frame(0x34, &[&text("a")]), 0x81),
-        ("QoS 1 with half an identifier", frame(0x32, &[&text("a"), &[0]]), 0x81),
-        ("a PUBLISH without anything", vec![0x30, 0], 0x81),
-        ("a CONNACK", vec![0x20, 3, 0, 0, 0], 0x82),
-        ("a CONNACK that is cut off", vec![0x20, 0], 0x81),
-        ("a SUBACK that is cut off", vec![0x90, 1, 0], 0x81),
-        ("a SUBSCRIBE without options", frame(0x82, &[&[0, 1, 0], &text("a")]), 0x81),
-        ("a SUBSCRIBE with half a filter", frame(0x82, &[&[0, 1, 0, 0, 9, b'a']]), 0x81),
-        ("a SUBSCRIBE without anything", vec![0x82, 0], 0x81),
-        ("an UNSUBSCRIBE without anything", vec![0xA2, 0], 0x81),
-        ("a PUBACK without anything", vec![0x40, 0], 0x81),
-        ("a DISCONNECT with half a property", frame(0xE0, &[&[0, 3, 0x11, 0, 0]]), 0x81),
-        ("256 MB of PUBLISH", vec![0x30, 0xFF, 0xFF, 0xFF, 0x7F], 0x95),
-        ("256 MB of SUBSCRIBE", vec![0x82, 0xFF, 0xFF, 0xFF, 0x7F], 0x95),
-        ("UTF-8 that is none", frame(0x30, &[&binary(&[0xFF, 0xFE]), &[0]]), 0x81),
-        ("a topic alias of zero", publish(&[3, 0x23, 0, 0]), 0x94),
-    ]
+/// What the harness calls the version of a file.
+fn version(hostile: &Hostile) -> Version {
+    match hostile.version {
+        wasmqtt_codec::Version::V5 => V5,
+        wasmqtt_codec::Version::V311 => Version::V311,
+        wasmqtt_codec::Version::V31 => panic!("{}: not spoken here", hostile.name),
+    }
 }
 
 #[test]
-fn strangers_are_closed_and_nobody_else_notices() {
+fn hostile_packets_of_strangers_are_answered_as_their_files_say_and_nobody_else_notices() {
     let mut broker = Broker::with_limits("connect_timeout = \"1s\"");
     let mut other = broker.client(V5, "other");
-    for (name, bytes) in from_strangers() {
-        let mut stranger = broker.open(V5);
-        stranger.send_until_cut(&bytes);
-        // Whatever is not whole yet would be waited for.
-        stranger.send_until_cut(&[0; 16]);
-        match stranger.try_receive_bytes() {
-            None => {}
-            Some(bytes) => {
-                assert_eq!(bytes[0], 0x20, "{name}");
-                assert!(bytes[3] > 0, "{name}");
+    for hostile in hostile::all().iter().filter(|hostile| hostile.from == From::Stranger) {
+        let name = &hostile.name;
+        let mut stranger = broker.open(version(hostile));
+        stranger.send_until_cut(&hostile.bytes);
+        match hostile.expected {
+            // Whatever is not whole yet is waited for, but not for ever.
+            Expected::Silence => assert_eq!(stranger.try_receive_bytes(), None, "{name}"),
+            Expected::ConnAck(code) => {
+                let bytes = stranger.try_receive_bytes().unwrap_or_else(|| panic!("{name}"));
+                assert_eq!((bytes[0], bytes[3]), (0x20, code), "{name}");
                 assert_eq!(stranger.try_receive_bytes(), None, "{name}");
             }
+            Expected::Served => assert_eq!(stranger.conn_ack(), 0, "{name}"),
+            Expected::Disconnect(_) => panic!("{name}: a stranger is not sent DISCONNECT"),
         }
         other.ping();
     }
@@ -98,13 +44,23 @@ fn strangers_are_closed_and_nobody_else_notices() {
 }
 
 #[test]
-fn hostile_packets_of_clients_are_closed_and_nobody_else_notices() {
+fn hostile_packets_of_clients_are_answered_as_their_files_say_and_nobody_else_notices() {
     let mut broker = Broker::start();
     let mut other = broker.client(V5, "other");
-    for (name, bytes, code) in from_clients() {
-        let mut client = broker.client(V5, "hostile");
-        client.send(&bytes);
-        assert_eq!(client.end(), Some(code), "{name}");
+    for hostile in hostile::all().iter().filter(|hostile| hostile.from == From::Client) {
+        let name = &hostile.name;
+        let mut client = broker.client(version(hostile), "hostile");
+        client.send_until_cut(&hostile.bytes);
+        match hostile.expected {
+            Expected::Disconnect(code) => {
+                assert_eq!(client.end(), version(hostile).code(code), "{name}");
+            }
+            Expected::Served => {
+                client.send(&PINGREQ);
+                while client.receive() != crate::harness::Packet::PingResp {}
+            }
+            other => panic!("{name}: {other:?} before CONNECT only"),
+        }
         other.ping();
     }
     broker.serves();

@@ -21,7 +21,7 @@ pub enum From {
 /// What must come of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// The connection is closed without a word.
+    /// The connection is closed without a word, at once or when the time for a whole CONNECT is over.
     Silence,
     /// CONNACK with this code, and the end.
     ConnAck(u8),

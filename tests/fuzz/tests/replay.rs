@@ -7,7 +7,7 @@ use std::fs;
 
 use wasmqtt_codec::frame::{self, Next};
 use wasmqtt_codec::{Connect, Packet, Version, decode};
-use wasmqtt_fuzz::hostile::{self, Expected, From, corpus};
+use wasmqtt_fuzz::hostile::{self, Expected, From, Hostile, corpus};
 use wasmqtt_fuzz::{configuration, connection, decoder, trie};
 
 fn replay(name: &str, run: impl Fn(&[u8])) {
@@ -51,28 +51,29 @@ fn hostile_packets_are_the_same_packets_in_every_version_and_wherever_they_are_c
 
 #[test]
 fn hostile_packets_are_answered_by_the_core_as_their_files_say() {
+    let mut wrong = Vec::new();
     for hostile in hostile::all() {
-        let name = &hostile.name;
         let mut connect = Vec::new();
         Connect::new(hostile.version, "hostile").encode(hostile.version, &mut connect).unwrap();
         let before = (hostile.from == From::Client).then_some(&connect[..]);
         let (said, is_there) = connection::answer(before, &hostile.bytes);
         let codes = codes(hostile.version, &said);
-        match hostile.expected {
-            Expected::Silence => assert_eq!((codes, is_there), (vec![], false), "{name}"),
-            Expected::ConnAck(code) => {
-                assert_eq!((codes, is_there), (vec![(2, code)], false), "{name}");
+        let as_expected = match hostile.expected {
+            // Of a packet that is not whole yet the rest is waited for; the shell has a clock for that.
+            Expected::Silence => codes.is_empty() && (!is_there || hostile.from == From::Stranger),
+            Expected::ConnAck(code) => codes == [(2, code)] && !is_there,
+            Expected::Disconnect(code) if hostile.version == Version::V5 => {
+                codes == [(14, code)] && !is_there
             }
-            Expected::Disconnect(code) => {
-                let told = hostile.version == Version::V5;
-                let expected = if told { vec![(14, code)] } else { vec![] };
-                assert_eq!((codes, is_there), (expected, false), "{name}");
-            }
-            Expected::Served => {
-                assert!(is_there && codes.iter().all(|(kind, _)| *kind != 14), "{name}: {codes:?}");
-            }
+            Expected::Disconnect(_) => codes.is_empty() && !is_there,
+            Expected::Served => is_there && codes.iter().all(|(kind, _)| *kind != 14),
+        };
+        if !as_expected {
+            let Hostile { name, expected, .. } = hostile;
+            wrong.push(format!("{name}: {expected:?}, not {codes:02x?}, there: {is_there}"));
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// Type and code of each packet; the code only of those that end a connection, or begin it.
