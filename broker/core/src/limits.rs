@@ -164,7 +164,8 @@ pub struct BrokerLimits {
     pub max_sessions: usize,
     /// Retained messages.
     pub max_retained_messages: usize,
-    /// Bytes of topic, properties and payload of retained messages.
+    /// Bytes of topic, properties and payload of retained messages, and [`TOPIC_LEVEL`] for each level of a topic
+    /// beyond [`DEEP_TOPIC`].
     pub max_retained_bytes: usize,
 }
 
@@ -177,6 +178,13 @@ impl Default for BrokerLimits {
         }
     }
 }
+
+/// Bytes that a level of a topic costs in the tree of retained messages, with its entry among its siblings.
+pub const TOPIC_LEVEL: usize = 256;
+
+/// Levels of a topic that cost a retained message nothing. A hundred thousand topics of 128 levels and 260 bytes would
+/// else hold 26 MB by count and gigabytes in truth.
+pub const DEEP_TOPIC: usize = 8;
 
 /// Topics a worker remembers with their subscribers. Beyond it the memo starts over: a rebuild costs one walk
 /// of the trie per topic, so the bound only has to be larger than the set of topics in steady use.

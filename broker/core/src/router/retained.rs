@@ -5,6 +5,7 @@ use std::sync::Arc;
 use wasmqtt_codec::topic::levels;
 
 use crate::levels::{Content, Levels, ROOT};
+use crate::limits::{DEEP_TOPIC, TOPIC_LEVEL};
 use crate::message::Message;
 use crate::time::Moment;
 
@@ -28,6 +29,12 @@ pub(crate) struct Retained {
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct StoreFull;
 
+/// What a message counts in bytes. A topic that is deeper than topics are costs far more than it is long.
+fn cost(message: &Message) -> usize {
+    let deeper = levels(message.topic()).count().saturating_sub(DEEP_TOPIC);
+    message.size() + deeper * TOPIC_LEVEL
+}
+
 impl Retained {
     pub(crate) fn new(max_count: usize, max_bytes: usize) -> Self {
         Self { topics: Levels::default(), count: 0, bytes: 0, max_count, max_bytes }
@@ -47,9 +54,9 @@ impl Retained {
         let known = self.topics.find(message.topic());
         let before = known
             .and_then(|id| self.topics.get(id)?.content.as_ref())
-            .map_or((0, 0), |old| (1, old.size()));
+            .map_or((0, 0), |old| (1, cost(old)));
         let count = self.count - before.0 + 1;
-        let bytes = self.bytes - before.1 + message.size();
+        let bytes = self.bytes - before.1 + cost(message);
         if count > self.max_count || bytes > self.max_bytes {
             return Err(StoreFull);
         }
@@ -65,7 +72,7 @@ impl Retained {
         let Some(id) = self.topics.find(topic) else { return };
         if let Some(message) = self.topics.content_mut(id).and_then(Option::take) {
             self.count -= 1;
-            self.bytes -= message.size();
+            self.bytes -= cost(&message);
         }
         self.topics.prune(id);
     }
@@ -169,6 +176,20 @@ mod tests {
         let mut small = Retained::new(10, 4);
         assert_eq!(small.set(&message("abc", "de", None)), Err(StoreFull));
         assert_eq!(small.len(), 0);
+    }
+
+    #[test]
+    fn deep_topics_count_as_much_as_they_cost() {
+        let mut retained = Retained::new(10, 2_000);
+        // As deep as topics are: nothing but their bytes.
+        retained.set(&message("1/2/3/4/5/6/7/8", "x", None)).unwrap();
+        assert_eq!(retained.bytes, 16);
+        retained.set(&message("1/2/3/4/5/6/7/8/9/10", "x", None)).unwrap();
+        assert_eq!(retained.bytes, 16 + 21 + 2 * TOPIC_LEVEL);
+        let deep = "/".repeat(20);
+        assert_eq!(retained.set(&message(&deep, "x", None)), Err(StoreFull));
+        retained.set(&message("1/2/3/4/5/6/7/8/9/10", "", None)).unwrap();
+        assert_eq!((retained.len(), retained.bytes), (1, 16));
     }
 
     #[test]

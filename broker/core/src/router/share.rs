@@ -54,7 +54,6 @@ pub(crate) struct Choice {
 /// The members of one share name at one filter.
 #[derive(Debug)]
 pub(crate) struct Group {
-    name: Box<str>,
     /// As members wrote it, `$share` included.
     filter: Arc<str>,
     members: Vec<Member>,
@@ -64,11 +63,7 @@ pub(crate) struct Group {
 impl Group {
     pub(crate) fn new(name: &str, pattern: &str, choice: Choice) -> Self {
         let filter = format!("$share/{name}/{pattern}").into();
-        Self { name: name.into(), filter, members: Vec::new(), choice }
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
+        Self { filter, members: Vec::new(), choice }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Filters, level by level. Must not know messages: it answers which subscribers a topic has.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -25,7 +25,8 @@ pub(crate) struct Subscriber {
 struct Holders {
     /// By key: thousands may hold the same filter.
     subscribers: HashMap<u64, Subscriber, RandomState>,
-    groups: Vec<Group>,
+    /// By name: one filter may have a hundred thousand.
+    groups: BTreeMap<Box<str>, Group>,
 }
 
 impl Content for Holders {
@@ -78,9 +79,8 @@ impl Trie {
     }
 
     fn join(&mut self, id: NodeId, pattern: &str, name: &str, subscriber: Subscriber) -> bool {
-        let known = |group: &&mut Group| group.name() == name;
         let Some(node) = self.levels.content_mut(id) else { return false };
-        if let Some(group) = node.groups.iter_mut().find(known) {
+        if let Some(group) = node.groups.get_mut(name) {
             return group.place(subscriber);
         }
         self.groups = self.groups.wrapping_add(1);
@@ -95,19 +95,16 @@ impl Trie {
         let choice = Choice { strategy: self.strategy, number: self.groups, turn };
         let mut group = Group::new(name, pattern, choice);
         group.place(subscriber);
-        node.groups.push(group);
+        node.groups.insert(name.into(), group);
         true
     }
 
     fn leave(&mut self, id: NodeId, name: &str, key: u64) -> bool {
         let Some(node) = self.levels.content_mut(id) else { return false };
-        let Some(at) = node.groups.iter().position(|group| group.name() == name) else {
-            return false;
-        };
-        let Some(group) = node.groups.get_mut(at) else { return false };
+        let Some(group) = node.groups.get_mut(name) else { return false };
         let removed = group.take(key);
         if group.is_empty() {
-            node.groups.swap_remove(at);
+            node.groups.remove(name);
             if let Some((_, groups)) = self.turns.get_mut(name) {
                 *groups -= 1;
                 if *groups == 0 {
@@ -121,7 +118,7 @@ impl Trie {
     /// The group of this name at this very pattern.
     pub(crate) fn group(&self, pattern: &str, name: &str) -> Option<&Group> {
         let node = self.levels.get(self.levels.find(pattern)?)?;
-        node.content.groups.iter().find(|group| group.name() == name)
+        node.content.groups.get(name)
     }
 
     /// Subscriptions, members of share groups included.
@@ -157,7 +154,7 @@ impl Trie {
     ) {
         self.levels.matching(topic, |node| {
             node.content.subscribers.values().for_each(&mut subscribers);
-            node.content.groups.iter().for_each(&mut groups);
+            node.content.groups.values().for_each(&mut groups);
         });
     }
 

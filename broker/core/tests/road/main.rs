@@ -3,6 +3,7 @@
 // Clippy takes only the test functions themselves for tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod abuse;
 mod delivery;
 mod entrance;
 mod expiry;

@@ -209,7 +209,7 @@ impl Peer {
         };
         let mut out = Vec::new();
         if let Some(fault) = fault {
-            connection.close(fault.reason(), &mut out);
+            connection.close(&fault, &mut out);
             assert!(!fault.to_string().is_empty());
             assert_eq!(out.is_empty(), connection.client().version != Version::V5);
         }
@@ -251,6 +251,8 @@ fn receive(
             assert_eq!(codes.len(), filters);
             connection.unsubscribed(id, &codes, out);
         }
+        // Nobody is let in who would have to be asked.
+        Inbound::Authenticate(question) => panic!("{question:?}"),
         Inbound::Disconnect(departure) => return Err((None, departure)),
     }
     Ok(())
