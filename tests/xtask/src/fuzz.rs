@@ -72,7 +72,9 @@ pub(crate) fn fuzz(fuzz: &Fuzz) -> Result<()> {
         bail!("libFuzzer is C++ and there is no `c++`; install a C++ compiler (Debian: g++)");
     }
     let host = step::answer(cargo().args(["-vV"]), step::NETWORK)
-        .and_then(|said| said.lines().find_map(|line| line.strip_prefix("host: ").map(String::from)))
+        .and_then(|said| {
+            said.lines().find_map(|line| line.strip_prefix("host: ").map(String::from))
+        })
         .context("`cargo -vV` does not say what machine this is")?;
     step::say(format!("building the fuzz target {name}"));
     step::run(&mut build(fuzz, &host), step::BUILD)?;
