@@ -196,7 +196,8 @@ impl Naive {
         let mut identifiers: Vec<_> =
             wanted.iter().filter_map(|options| options.identifier).collect();
         let mut sent = delivery.identifiers().to_vec();
-        (identifiers.sort_unstable(), sent.sort_unstable());
+        identifiers.sort_unstable();
+        sent.sort_unstable();
         assert_eq!(sent, identifiers);
         true
     }
