@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use wasmqtt::config::{self, Config};
-use wasmqtt::{passwd, run};
+use wasmqtt::passwd::{self, Form};
+use wasmqtt::run;
 
 mod plugin;
 
@@ -28,10 +29,17 @@ enum Command {
     Check(Source),
     /// Print the configuration in force, defaults filled in.
     PrintConfig(Source),
-    /// Hash a password for the password-file plugin: prints a line for its [plugin.config.users].
+    /// Hash a password for the password-file or the scram plugin: prints a line for its [plugin.config.users].
     Passwd {
         /// User name.
         name: String,
+        /// For the scram plugin: SCRAM-SHA-256 credentials.
+        #[arg(long)]
+        scram: bool,
+        /// Of SCRAM: more make a stolen configuration harder to use, and each login harder for a small device.
+        #[arg(long, requires = "scram", default_value_t = passwd::ITERATIONS)]
+        #[arg(value_parser = clap::value_parser!(u32).range(4096..=10_000_000))]
+        iterations: u32,
     },
     /// Make, build, test and measure plugins.
     #[command(subcommand)]
@@ -80,7 +88,10 @@ impl Cli {
                 warnings.iter().for_each(|warning| eprintln!("{warning}\n"));
                 print!("{}", config::print(&config));
             }),
-            Command::Passwd { name } => passwd::line(name).map(|line| println!("{line}")),
+            Command::Passwd { name, scram, iterations } => {
+                let form = if *scram { Form::Scram(*iterations) } else { Form::Argon2id };
+                passwd::line(name, form).map(|line| println!("{line}"))
+            }
             Command::Plugin(command) => return command.execute(),
             Command::Completions { shell } => {
                 let mut command = Cli::command();

@@ -1,22 +1,39 @@
-//! `wasmqtt passwd`: a line for the users of the password-file plugin.
+//! `wasmqtt passwd`: a line for the users of the password-file plugin, or of the scram plugin.
 
 use std::io::{self, BufRead, IsTerminal};
 
 use anyhow::{Context as _, bail, ensure};
 use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
+use base64ct::{Base64, Encoding};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
 
 /// OWASP's choice for 7 MiB: fits into the 16 MiB that a plugin gets by default.
 const MEMORY_KIB: u32 = 7168;
 const PASSES: u32 = 5;
 const LANES: u32 = 1;
 
+/// OWASP's choice for PBKDF2 with HMAC-SHA-256.
+pub const ITERATIONS: u32 = 600_000;
+/// Bytes of a SCRAM salt.
+const SALT: usize = 16;
+
+/// What is made of a password.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For the password-file plugin.
+    Argon2id,
+    /// For the scram plugin: SCRAM-SHA-256 with so many iterations, 4096 at least, which each login costs the client.
+    Scram(u32),
+}
+
 /// Asks for a password, twice on a terminal, else reads the first line of standard input. Answers the line for the
 /// configuration.
 ///
 /// # Errors
 /// Passwords that are empty or differ, a name that the configuration cannot hold, and what the system refuses.
-pub fn line(name: &str) -> anyhow::Result<String> {
+pub fn line(name: &str, form: Form) -> anyhow::Result<String> {
     ensure!(!name.is_empty() && !name.chars().any(char::is_control), "this is no user name");
     let password = if io::stdin().is_terminal() {
         let password = rpassword::prompt_password(format!("Password for {name}: "))?;
@@ -30,7 +47,34 @@ pub fn line(name: &str) -> anyhow::Result<String> {
         line.trim_end_matches(['\n', '\r']).to_owned()
     };
     ensure!(!password.is_empty(), "an empty password lets everybody in; nothing was made");
-    Ok(format!("{} = \"{}\"", key(name), hash(password.as_bytes())?))
+    let made = match form {
+        Form::Argon2id => hash(password.as_bytes())?,
+        Form::Scram(iterations) => {
+            let mut salt = [0; SALT];
+            getrandom::fill(&mut salt).context("the system has no randomness")?;
+            scram(&password, &salt, iterations)?
+        }
+    };
+    Ok(format!("{} = \"{made}\"", key(name)))
+}
+
+/// The form of RFC 5803 that PostgreSQL uses, too: `SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY`.
+fn scram(password: &str, salt: &[u8], iterations: u32) -> anyhow::Result<String> {
+    let password = stringprep::saslprep(password)
+        .context("the password holds what SASLprep (RFC 4013) does not allow")?;
+    let salted: [u8; 32] =
+        pbkdf2::pbkdf2_array::<Hmac<Sha256>, 32>(password.as_bytes(), salt, iterations)
+            .map_err(|error| anyhow::anyhow!("cannot make a key: {error}"))?;
+    let sign = |what: &[u8]| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&salted)
+            .map_err(|error| anyhow::anyhow!("cannot make a key: {error}"))?;
+        mac.update(what);
+        anyhow::Ok(mac.finalize().into_bytes())
+    };
+    let stored_key = Base64::encode_string(&Sha256::digest(sign(b"Client Key")?));
+    let server_key = Base64::encode_string(&sign(b"Server Key")?);
+    let salt = Base64::encode_string(salt);
+    Ok(format!("SCRAM-SHA-256${iterations}:{salt}${stored_key}:{server_key}"))
 }
 
 fn hash(password: &[u8]) -> anyhow::Result<String> {
@@ -64,6 +108,18 @@ mod tests {
         assert!(Argon2::default().verify_password(b"secret", &parsed).is_ok());
         assert!(Argon2::default().verify_password(b"Secret", &parsed).is_err());
         assert_ne!(hash(b"secret").unwrap(), text);
+    }
+
+    #[test]
+    fn scram_credentials_are_those_of_the_rfc_and_the_password_is_prepared() {
+        // RFC 7677 gives salt, iterations and signatures; these keys verify them.
+        let salt = Base64::decode_vec("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+        let expected = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$\
+            WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+        assert_eq!(scram("pencil", &salt, 4096).unwrap(), expected);
+        assert_eq!(scram("pen\u{ad}cil", &salt, 4096).unwrap(), expected);
+        assert_ne!(scram("Pencil", &salt, 4096).unwrap(), expected);
+        assert!(scram("a\u{7}", &salt, 4096).is_err());
     }
 
     #[test]

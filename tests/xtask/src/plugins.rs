@@ -10,7 +10,7 @@ use wit_component::{ComponentEncoder, DecodedWasm};
 use crate::wasm::{TARGET, Toolchain};
 use crate::{javascript, step, tree};
 
-const PLUGINS: &[&str] = &["password-file", "property-router", "topic-acl"];
+const PLUGINS: &[&str] = &["password-file", "property-router", "scram", "topic-acl"];
 const GUESTS: &[&str] = &["bare", "greedy", "hostile", "keeper", "tagger", "warden"];
 
 /// What every import of a component must begin with.

@@ -95,7 +95,7 @@ fn every_limit_is_compared_and_named_once() {
     let text = super::super::print(&good(OLD));
     let (_, limits) = text.split_once("[limits]\n").unwrap();
     let (limits, _) = limits.split_once("\n\n").unwrap();
-    assert_eq!(limits.lines().count(), 25);
+    assert_eq!(limits.lines().count(), 30);
     for line in limits.lines() {
         let (key, old) = line.split_once(" = ").unwrap();
         let new = match key {
