@@ -16,6 +16,7 @@ mod judging;
 mod redact;
 mod reload;
 mod road;
+mod scram;
 mod server;
 mod shutdown;
 mod sys;

@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod gateway;
 pub(crate) mod program;
+pub(crate) mod scram;
 pub(crate) mod stream;
 
 use std::path::{Path, PathBuf};
