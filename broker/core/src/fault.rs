@@ -80,14 +80,18 @@ impl Fault {
             Fault::ConnectExpected(_)
             | Fault::SecondConnect
             | Fault::UnexpectedPacket(_)
+            // Not 0x8C, which the table of DISCONNECT (3.14.2.1) does not have.
+            | Fault::AuthenticationMethodChanged
             | Fault::SubscriptionIdentifierPublished
             | Fault::SessionExpiryRaised => ReasonCode::ProtocolError,
-            Fault::AuthenticationMethodChanged => ReasonCode::BadAuthenticationMethod,
             Fault::AuthenticationTooLong | Fault::TooManyAuthentications => {
                 ReasonCode::QuotaExceeded
             }
             Fault::AuthenticationTimeout | Fault::NameChanged => ReasonCode::NotAuthorized,
             // What DISCONNECT has no word for, as for a wrong password, is not authorized.
+            Fault::AuthenticationRefused(ReasonCode::BadAuthenticationMethod) => {
+                ReasonCode::NotAuthorized
+            }
             Fault::AuthenticationRefused(code) if !code.allowed_in(PacketType::Disconnect) => {
                 ReasonCode::NotAuthorized
             }

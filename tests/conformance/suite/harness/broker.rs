@@ -49,6 +49,19 @@ impl Broker {
         Self::with_config(&CONFIG.replacen("anonymous", &format!("{keys}\nanonymous"), 1))
     }
 
+    /// Where the user of [`scram`](super::scram) comes in by SCRAM, and nobody else.
+    pub(crate) fn with_scram() -> Self {
+        let config = CONFIG.replacen("anonymous = true", "authenticate = [\"scram\"]", 1);
+        let path = program().ancestors().nth(2).unwrap().join("plugins/scram.wasm");
+        assert!(path.is_file(), "{} is missing; run `cargo xtask plugins`", path.display());
+        Self::with_config(&format!(
+            "{config}\n[[plugin]]\nname = \"scram\"\npath = \"{}\"\n\
+             limits = {{ authenticate = \"20s\" }}\n[plugin.config.users]\n{}",
+            path.display(),
+            super::scram::USER
+        ))
+    }
+
     fn with_config(config: &str) -> Self {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("wasmqtt.toml");

@@ -7,6 +7,8 @@ pub(crate) mod hello;
 pub(crate) mod packet;
 pub(crate) mod prop;
 pub(crate) mod read;
+#[path = "../../../it/harness/scram.rs"]
+pub(crate) mod scram;
 
 use std::time::Duration;
 

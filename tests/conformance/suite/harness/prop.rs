@@ -117,6 +117,10 @@ pub(crate) fn authentication_method(value: &str) -> Prop {
     Prop::Text(AUTHENTICATION_METHOD, value.to_owned())
 }
 
+pub(crate) fn authentication_data(value: &[u8]) -> Prop {
+    Prop::Binary(AUTHENTICATION_DATA, value.to_vec())
+}
+
 pub(crate) fn request_problem_information(value: u8) -> Prop {
     Prop::Byte(0x17, value)
 }

@@ -16,6 +16,7 @@ pub(crate) enum Packet {
     UnsubAck { id: u16, codes: Vec<u8>, props: Vec<Prop> },
     PingResp,
     Disconnect { code: u8, props: Vec<Prop> },
+    Auth { code: u8, props: Vec<Prop> },
 }
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP.
@@ -154,6 +155,7 @@ pub(crate) fn read(version: Version, bytes: &[u8], head: usize) -> Packet {
         }
         0xD0 => Packet::PingResp,
         0xE0 if v5 => disconnect(&mut cursor),
+        0xF0 if v5 => auth(&mut cursor),
         _ => panic!("the broker sent {bytes:02x?}"),
     };
     assert!(cursor.is_empty(), "more than belongs there: {bytes:02x?}");
@@ -218,6 +220,12 @@ fn codes(cursor: &mut Cursor<'_>, allowed: &[u8]) -> Vec<u8> {
     let codes = cursor.take(cursor.rest.len()).to_vec();
     assert!(codes.iter().all(|code| allowed.contains(code)), "codes {codes:02x?}");
     codes
+}
+
+fn auth(cursor: &mut Cursor<'_>) -> Packet {
+    let code = cursor.u8();
+    assert!([0, 0x18].contains(&code), "AUTH with {code:#04x}");
+    Packet::Auth { code, props: prop::read_block(cursor) }
 }
 
 fn disconnect(cursor: &mut Cursor<'_>) -> Packet {
