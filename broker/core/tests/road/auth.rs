@@ -1,7 +1,6 @@
 //! AUTH: before CONNACK, and of a client that authenticates again.
 
-use std::sync::Mutex;
-
+use parking_lot::Mutex;
 use wasmqtt_codec::{
     Auth, Connect, ConnectProperties, Disconnect, Packet, PacketType, ReasonCode,
     UserPropertiesBuf, Version,
@@ -33,7 +32,7 @@ impl Rounds {
             return Err(Refusal::new(ReasonCode::BadUserNameOrPassword));
         }
         if left == 0 {
-            let identity = self.identity.lock().unwrap().clone();
+            let identity = self.identity.lock().clone();
             return Ok(Step::Accept(Success { identity, data: Some(b"welcome".to_vec()) }));
         }
         let state = Box::from((left - 1).to_le_bytes());
@@ -52,7 +51,7 @@ impl Gate for Rounds {
             return Err(Refusal::new(ReasonCode::BadAuthenticationMethod));
         }
         let seen = (connecting.client_id.clone(), connecting.password.is_some());
-        self.seen.lock().unwrap().push(seen);
+        self.seen.lock().push(seen);
         self.step(str::from_utf8(data).unwrap().parse().unwrap_or(0), data)
     }
 
@@ -70,7 +69,7 @@ impl Gate for Rounds {
 
 /// What becomes of a CONNECT.
 enum Entered {
-    Client(Client, Vec<Told>),
+    Client(Box<Client>, Vec<Told>),
     Refused(Refused),
 }
 
@@ -144,7 +143,7 @@ impl Wire {
         match identity.and_then(|identity| {
             self.admit(&hello, identity).map_err(|refused| Refusal::new(refused.code))
         }) {
-            Ok(client) => Entered::Client(client, told),
+            Ok(client) => Entered::Client(Box::new(client), told),
             Err(refusal) => {
                 let mut out = Vec::new();
                 handshake::refuse(&hello, &refusal, &mut out);
@@ -185,7 +184,7 @@ impl Wire {
 
     fn entered(&mut self, gate: &Rounds, connect: &Connect<'_>) -> Client {
         match self.enter(gate, connect, &[]) {
-            Entered::Client(client, _) => client,
+            Entered::Client(client, _) => *client,
             Entered::Refused(refused) => panic!("{refused:?}"),
         }
     }
@@ -365,7 +364,7 @@ fn a_connack_that_the_client_cannot_take_is_refused_before_anybody_is_asked() {
     let mut scram = connect("c", METHOD, "");
     scram.properties.maximum_packet_size = fits.try_into().ok();
     let gate = named("alice");
-    gate.identity.lock().unwrap().limits.session_expiry = None;
+    gate.identity.lock().limits.session_expiry = None;
     let size = (20..200).find(|size| {
         scram.properties.maximum_packet_size = (*size).try_into().ok();
         matches!(wire.enter(&gate, &scram, &[]), Entered::Client(..))
@@ -397,7 +396,7 @@ fn a_client_authenticates_again_while_its_other_packets_go_on() {
     assert_eq!(wire.settle(&gate, &mut client), [Sent::Auth(success())]);
     assert_eq!(client.closed, None);
     // The second time it has the identifier that it was given, and no password is kept for it.
-    let seen = gate.seen.lock().unwrap().clone();
+    let seen = gate.seen.lock().clone();
     assert_eq!(seen, [(String::new(), true), (client.id(), false)]);
 }
 
@@ -411,7 +410,7 @@ fn a_re_authentication_that_fails_closes_the_connection() {
     let sent = wire.settle(&gate, &mut client);
     assert_eq!(sent, [Sent::Disconnect(ReasonCode::NotAuthorized)]);
     let mut client = wire.entered(&gate, &connect("c", METHOD, ""));
-    *gate.identity.lock().unwrap() = named("bob").identity.into_inner().unwrap();
+    *gate.identity.lock() = named("bob").identity.into_inner();
     wire.send(&mut client, &again(""));
     wire.settle(&gate, &mut client);
     assert_eq!(client.closed, Some(Fault::NameChanged));
@@ -485,7 +484,7 @@ fn re_authentications_are_bounded_in_number_and_time() {
 fn an_expiring_identity_ends_the_connection_unless_it_is_renewed() {
     let mut wire = Wire::new();
     let gate = named("alice");
-    gate.identity.lock().unwrap().expires_in = Some(10);
+    gate.identity.lock().expires_in = Some(10);
     let mut client = wire.entered(&gate, &connect("c", METHOD, ""));
     wire.pass(9_000);
     wire.send(&mut client, &again(""));
@@ -495,7 +494,7 @@ fn an_expiring_identity_ends_the_connection_unless_it_is_renewed() {
     wire.pass(1_000);
     assert_eq!(wire.pump(&mut client), [Sent::Disconnect(ReasonCode::MaximumConnectTime)]);
     let mut client = wire.entered(&gate, &connect("c", METHOD, ""));
-    gate.identity.lock().unwrap().expires_in = None;
+    gate.identity.lock().expires_in = None;
     wire.send(&mut client, &again(""));
     wire.settle(&gate, &mut client);
     wire.pass(1_000_000);
@@ -527,14 +526,14 @@ fn the_new_identity_holds_for_everything_from_then_on() {
         ],
         ..Identity::default()
     };
-    *gate.identity.lock().unwrap() = of("berlin", "berlin/#");
+    *gate.identity.lock() = of("berlin", "berlin/#");
     let connect = Connect { will: Some(will("berlin/will", "gone")), ..connect("c", METHOD, "") };
     let mut client = wire.entered(&gate, &connect);
     let mut other = wire.connect(&clean(Version::V5, "other"));
     wire.subscribe(&mut other, "#", Q1);
     assert_eq!(wire.subscribe(&mut client, "berlin/#", Q1), ReasonCode::GrantedQoS1);
     wire.publish(&mut other, "berlin/waits", Q1, "x");
-    *gate.identity.lock().unwrap() = of("paris", "paris/#");
+    *gate.identity.lock() = of("paris", "paris/#");
     wire.send(&mut client, &again(""));
     assert_eq!(wire.settle(&gate, &mut client), [Sent::Auth(success())]);
     assert!(wire.take(&mut client).is_empty(), "what waited came by a right that is gone");
@@ -559,7 +558,7 @@ fn the_end_of_a_re_authentication_brings_user_properties_to_who_takes_them() {
     for (size, wants, expected) in [(None, true, 1), (None, false, 0), (Some(90), true, 0)] {
         let mut wire = Wire::new();
         let gate = named("alice");
-        gate.identity.lock().unwrap().connack_properties = properties.clone();
+        gate.identity.lock().connack_properties = properties.clone();
         let mut connect = connect("c", METHOD, "");
         connect.properties.maximum_packet_size = size.and_then(|size: u32| size.try_into().ok());
         connect.properties.request_problem_information = wants;

@@ -195,7 +195,7 @@ fn every_key_of_a_plugin_is_read() {
     assert_eq!(plugin.grants.topics, ["routed/#", "${odd}/+"]);
     assert!(plugin.grants.revocation);
     assert_eq!((plugin.grants.kv, plugin.limits.kv), (true, 2 << 20));
-    assert_eq!(plugin.location.to_string(), "wasmqtt.toml:60");
+    assert_eq!(plugin.location.to_string(), "wasmqtt.toml:61");
     assert_eq!(
         (other.sha256, other.on_failure, other.reauthorize),
         (None, OnFailure::Closed, false)
