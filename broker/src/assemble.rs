@@ -136,12 +136,17 @@ pub(crate) fn plugins(config: &Config) -> Vec<PluginSpec> {
             memory: plugin.limits.memory,
             call: plugin.limits.call,
             authenticate: plugin.limits.authenticate,
+            observe: plugin.limits.observe,
+            queued_events: plugin.limits.queued_events,
+            queued_publications: plugin.limits.queued_publications,
             log_lines_per_second: plugin.limits.log_lines_per_second,
             kv: plugin.limits.kv,
             ..PluginLimits::default()
         },
+        observe: config.broker.observe.contains(&plugin.name),
         grants: Grants {
             topics: plugin.grants.topics.clone(),
+            publish: plugin.grants.publish.clone(),
             revocation: plugin.grants.revocation,
             kv: plugin.grants.kv,
         },

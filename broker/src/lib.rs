@@ -121,9 +121,10 @@ impl Server {
             control: tokio::runtime::Handle::current(),
             authentications: Arc::new(AtomicUsize::new(0)),
             clock,
+            outbox: sandbox.outbox(),
             stopping: stopped,
         };
-        let judges = (0..count).map(|worker| sandbox.judge(worker)).collect();
+        let judges = (0..count).map(|worker| (sandbox.judge(worker), sandbox.outlet())).collect();
         let workers = Workers::start(judges, &shared).context("cannot start the workers")?;
         let workers = Arc::new(workers);
 
@@ -182,8 +183,10 @@ impl Server {
             let left = self.workers.connections();
             tracing::warn!(connections = left, "not everybody took the hint; closing");
         }
-        let workers = self.workers;
+        let (workers, sandbox) = (self.workers, self.sandbox);
         let stopped = tokio::task::spawn_blocking(move || {
+            // Their last words may still be published.
+            sandbox.dismiss_observers();
             if let Ok(workers) = Arc::try_unwrap(workers).map_err(|_| ()) {
                 workers.stop();
             }

@@ -1,6 +1,7 @@
 //! The data plane: one OS thread per worker, each with a runtime of its own and the connections pinned to it.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -13,11 +14,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use wasmqtt_core::broker::{Broker, Lane};
 use wasmqtt_core::judge::{Gate, Judge};
 use wasmqtt_core::mailbox::Delivery;
+use wasmqtt_sandbox::{Outbox, Outlet, Publication};
 
 use crate::clock::Clock;
 use crate::drive;
 use crate::listen::Seat;
 
+/// Publications of plugins that are routed in one go.
+const PUBLICATIONS: usize = 64;
 /// New connections and orders that wait for one worker. Accepting waits when it is full.
 const QUEUE: usize = 1024;
 /// What one read takes at most, in bytes.
@@ -43,6 +47,8 @@ pub(crate) struct Local {
     pub(crate) deliveries: Vec<Delivery>,
     /// What was counted since the worker began.
     pub(crate) counters: Counters,
+    /// Where events go at the end of a turn.
+    outlet: Outlet,
 }
 
 /// Counts of one worker, or of all: plain numbers, summed when somebody asks.
@@ -86,13 +92,24 @@ pub(crate) struct Shared {
     pub(crate) authentications: Arc<AtomicUsize>,
     /// The one clock.
     pub(crate) clock: Clock,
+    /// What plugins publish.
+    pub(crate) outbox: Arc<Outbox>,
     /// Becomes true when the broker shuts down: nobody enters any more.
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
-/// Runs `work` with what this worker's connections share; none outside of a worker.
+/// Runs `work` with what this worker's connections share; none outside of a worker. What happened goes to whoever
+/// observes.
 pub(crate) fn with_local<R>(work: impl FnOnce(&mut Local) -> R) -> Option<R> {
-    LOCAL.with(|local| local.try_borrow_mut().ok()?.as_mut().map(work))
+    LOCAL.with(|local| {
+        let mut local = local.try_borrow_mut().ok()?;
+        let local = local.as_mut()?;
+        let result = work(local);
+        if !local.lane.events.is_empty() {
+            local.outlet.send(&local.lane.events.take());
+        }
+        Some(result)
+    })
 }
 
 enum Order {
@@ -118,10 +135,10 @@ pub(crate) struct Workers(Vec<Worker>);
 impl Workers {
     /// Starts one thread per judge.
     pub(crate) fn start(
-        judges: Vec<impl Judge + Send + 'static>,
+        judges: Vec<(impl Judge + Send + 'static, Outlet)>,
         shared: &Shared,
     ) -> io::Result<Self> {
-        let start = |(number, judge): (usize, _)| {
+        let start = |(number, (judge, mut outlet)): (usize, (_, Outlet))| {
             let (orders, inbox) = mpsc::channel(QUEUE);
             let connections = Arc::new(AtomicUsize::new(0));
             let (shared, count) = (shared.clone(), Arc::clone(&connections));
@@ -129,13 +146,16 @@ impl Workers {
                 tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
             let thread =
                 std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+                    let number_too = u32::try_from(number).unwrap_or(u32::MAX);
+                    let mut lane = Lane::new(Box::new(judge)).on_worker(number_too);
+                    lane.events.want(outlet.wanted());
                     LOCAL.set(Some(Local {
-                        lane: Lane::new(Box::new(judge))
-                            .on_worker(u32::try_from(number).unwrap_or(u32::MAX)),
+                        lane,
                         scratch: vec![0; SCRATCH].into_boxed_slice(),
                         out: Vec::new(),
                         deliveries: Vec::new(),
                         counters: Counters::default(),
+                        outlet,
                     }));
                     runtime.block_on(work(number, shared, inbox, count));
                     // Connections go while the judge that is asked about their wills is still there.
@@ -211,6 +231,7 @@ async fn work(
 ) {
     if number == 0 {
         tokio::spawn(keep_house(shared.clone()));
+        tokio::spawn(publish_for_plugins(shared.clone()));
     }
     while let Some(order) = inbox.recv().await {
         match order {
@@ -229,7 +250,10 @@ async fn work(
                 }
             }
             Order::Refresh => {
-                with_local(|local| local.lane.judge().begin());
+                with_local(|local| {
+                    local.lane.judge().begin();
+                    local.lane.events.want(local.outlet.wanted());
+                });
             }
             Order::Count(answer) => {
                 let counted = with_local(|local| Counters {
@@ -259,6 +283,28 @@ struct Count(Arc<AtomicUsize>);
 impl Drop for Count {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Routes what plugins publish, a few at a time: clients of this worker get their turns in between.
+async fn publish_for_plugins(shared: Shared) {
+    let mut taken = Vec::new();
+    loop {
+        poll_fn(|cx| shared.outbox.poll_take(cx, PUBLICATIONS, &mut taken)).await;
+        let now = shared.clock.now();
+        with_local(|local| {
+            for Publication { publisher, message } in taken.drain(..) {
+                let topic = message.topic().to_owned();
+                let lane = &mut local.lane;
+                let published = shared.broker.publish_internal(lane, now, &publisher, message);
+                if let Err(refusal) = published {
+                    let (plugin, code) = (&*publisher.id, refusal.code);
+                    let reason = refusal.reason.as_deref();
+                    tracing::debug!(plugin, topic, %code, reason, "publication refused");
+                }
+            }
+        });
+        tokio::task::yield_now().await;
     }
 }
 

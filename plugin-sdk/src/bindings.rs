@@ -16,6 +16,7 @@ pub mod imports {
             import wasmqtt:plugin/random@0.1.0;
             import wasmqtt:plugin/revocation@0.1.0;
             import wasmqtt:plugin/kv@0.1.0;
+            import wasmqtt:plugin/publisher@0.1.0;
         }",
         generate_all,
         generate_unused_types: true,
@@ -119,5 +120,23 @@ pub mod transformation {
         additional_derives: [PartialEq, Eq],
         pub_export_macro: true,
         export_macro_name: "export_transformation",
+    });
+}
+
+/// What happened?
+pub mod observation {
+    wit_bindgen::generate!({
+        path: "../wit",
+        inline: "package wasmqtt:sdk-observation; world sdk-observation {
+            export wasmqtt:plugin/observation@0.1.0;
+        }",
+        with: {
+            "wasmqtt:plugin/types@0.1.0": crate::bindings::imports::wasmqtt::plugin::types,
+        },
+        generate_all,
+        generate_unused_types: true,
+        additional_derives: [PartialEq, Eq],
+        pub_export_macro: true,
+        export_macro_name: "export_observation",
     });
 }

@@ -7,10 +7,11 @@ use crate::bindings::authorization::exports::wasmqtt::plugin::authorization;
 use crate::bindings::enhanced_authentication::exports::wasmqtt::plugin::enhanced_authentication;
 use crate::bindings::imports::wasmqtt::plugin::messages;
 use crate::bindings::lifecycle::exports::wasmqtt::plugin::lifecycle;
+use crate::bindings::observation::exports::wasmqtt::plugin::observation;
 use crate::bindings::transformation::exports::wasmqtt::plugin::transformation;
 use crate::{
-    Authentication, Authorization, Client, Connect, Decision, EnhancedAuthentication, Failure,
-    Outcome, Plugin, Registration, Request, Step, Transformation, Verdict,
+    Authentication, Authorization, Client, Connect, Decision, EnhancedAuthentication, Event,
+    Failure, Observation, Outcome, Plugin, Registration, Request, Step, Transformation, Verdict,
 };
 
 /// Where [`export!`](crate::export!) keeps the plugin between calls. A component has one thread and is
@@ -83,9 +84,28 @@ impl<C: Component<Plugin: Transformation>> transformation::Guest for C {
     }
 }
 
+impl<C: Component<Plugin: Observation>> observation::Guest for C {
+    fn on_events(events: Vec<Event>, lost: u64) {
+        // The broker calls nothing before init succeeded.
+        C::with(|cell| {
+            if let Some(plugin) = cell.borrow_mut().as_mut() {
+                plugin.on_events(&events, lost);
+            }
+        });
+    }
+
+    fn tick() {
+        C::with(|cell| {
+            if let Some(plugin) = cell.borrow_mut().as_mut() {
+                plugin.tick();
+            }
+        });
+    }
+}
+
 /// Makes a component of a plugin: `export!(MyPlugin: authentication, authorization);`, once in a crate,
-/// with the hooks that `MyPlugin` implements, of `authentication`, `enhanced_authentication`, `authorization` and
-/// `transformation`.
+/// with the hooks that `MyPlugin` implements, of `authentication`, `enhanced_authentication`, `authorization`,
+/// `transformation` and `observation`.
 /// The component exports these interfaces, `lifecycle`, and nothing else. On the host it only checks
 /// that `MyPlugin` implements them.
 #[macro_export]
@@ -144,6 +164,11 @@ macro_rules! __export_hook {
             $exported with_types_in $crate::bindings::transformation
         );
     };
+    (observation $exported:ident) => {
+        $crate::bindings::observation::export_observation!(
+            $exported with_types_in $crate::bindings::observation
+        );
+    };
     ($other:ident $exported:ident) => { $crate::__no_hook!($other); };
 }
 
@@ -174,6 +199,12 @@ macro_rules! __require_hook {
             implements::<$plugin>
         };
     };
+    (observation $plugin:ty) => {
+        const _: fn() = {
+            fn implements<P: $crate::Observation>() {}
+            implements::<$plugin>
+        };
+    };
     ($other:ident $plugin:ty) => {
         $crate::__no_hook!($other);
     };
@@ -186,8 +217,8 @@ macro_rules! __no_hook {
         ::std::compile_error!(::std::concat!(
             "`",
             ::std::stringify!($other),
-            "` is no hook; the hooks are authentication, enhanced_authentication, authorization and ",
-            "transformation"
+            "` is no hook; the hooks are authentication, enhanced_authentication, authorization, ",
+            "transformation and observation"
         ));
     };
 }

@@ -48,6 +48,8 @@ mod init;
 pub mod kv;
 pub mod log;
 mod message;
+mod observation;
+pub mod publisher;
 pub mod random;
 mod refusal;
 mod registration;
@@ -61,6 +63,8 @@ pub use client::{Certificate, Client, Connect, Protocol, Transport};
 pub use enhanced_authentication::{Challenge, EnhancedAuthentication, Step, Success};
 pub use init::{NoConfig, Plugin};
 pub use message::{Message, Origin, Qos, Transformation, UserProperty, Verdict};
+pub use observation::{Event, EventKind, Observation};
+pub use publisher::Publication;
 pub use refusal::{Failure, Refusal};
 pub use registration::{Actions, Registration, Selector};
 

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use crate::log::Level;
+pub use crate::publisher::fake::{set_publisher_room, take_published};
 use crate::revocation::Subject;
 use crate::{
     Client, Connect, Origin, Plugin, Protocol, Qos, Registration, Transport, UserProperty,

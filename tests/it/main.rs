@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod abuse;
+mod audit;
 mod capabilities;
 mod cli;
 mod containment;
@@ -13,6 +14,8 @@ mod crowd;
 mod foreign;
 mod harness;
 mod judging;
+mod observers;
+mod publisher;
 mod redact;
 mod reload;
 mod road;

@@ -8,6 +8,11 @@ use crate::judge::Permissions;
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Hash, Default)]
 pub struct ListenerId(pub u16);
 
+impl ListenerId {
+    /// Where a publisher inside the broker comes in: no listener of the configuration.
+    pub const INTERNAL: Self = Self(u16::MAX);
+}
+
 /// What carried the packets here.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Transport {

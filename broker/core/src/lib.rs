@@ -13,6 +13,7 @@ pub mod levels;
 pub mod limits;
 pub mod mailbox;
 pub mod message;
+pub mod observe;
 mod router;
 pub mod session;
 mod spread;

@@ -36,6 +36,7 @@ pub struct Message {
     qos: QoS,
     retain: bool,
     origin: Origin,
+    hops: u8,
     expires_at: Option<Moment>,
     publisher: Option<Arc<Client>>,
 }
@@ -109,12 +110,13 @@ impl Message {
             qos: parts.qos,
             retain: parts.retain,
             origin: parts.origin,
+            hops: 0,
             expires_at: parts.expires_at,
             publisher,
         }
     }
 
-    /// This message with `changes` applied; the publisher and the origin stay.
+    /// This message with `changes` applied; the publisher, the origin and the hops stay.
     pub fn with(&self, changes: &Changes, now: Moment) -> Self {
         let properties = match &changes.properties {
             Some(properties) => properties.as_view(),
@@ -135,6 +137,13 @@ impl Message {
             },
             self.publisher.clone(),
         )
+        .after(self.hops)
+    }
+
+    /// This message, as one that was published after so many [hops](Self::hops).
+    pub fn after(mut self, hops: u8) -> Self {
+        self.hops = hops;
+        self
     }
 
     /// This message in the name of `client`.
@@ -178,6 +187,12 @@ impl Message {
     /// Who brought it.
     pub fn origin(&self) -> Origin {
         self.origin
+    }
+
+    /// How many plugins published because of another message or event until this one was: 0 for what did not come
+    /// from a plugin. Plugins that react to each other, or to themselves, are stopped by it.
+    pub fn hops(&self) -> u8 {
+        self.hops
     }
 
     /// The client that sent it; none for what no client sent.

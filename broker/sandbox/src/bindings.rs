@@ -16,11 +16,13 @@ wasmtime::component::bindgen!({
             import wasmqtt:plugin/messages@0.1.0;
             import wasmqtt:plugin/revocation@0.1.0;
             import wasmqtt:plugin/kv@0.1.0;
+            import wasmqtt:plugin/publisher@0.1.0;
             export wasmqtt:plugin/lifecycle@0.1.0;
             export wasmqtt:plugin/authentication@0.1.0;
             export wasmqtt:plugin/enhanced-authentication@0.1.0;
             export wasmqtt:plugin/authorization@0.1.0;
             export wasmqtt:plugin/transformation@0.1.0;
+            export wasmqtt:plugin/observation@0.1.0;
         }
     ",
     world: "wasmqtt:host/everything",

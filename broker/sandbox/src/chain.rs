@@ -30,7 +30,7 @@ const MESSAGE_MAX: usize = 268_435_455 - 16;
 pub(crate) type Places = Box<[usize]>;
 
 /// The chains of one listener.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Chain {
     pub(crate) anonymous: bool,
     pub(crate) default: Fallback,
@@ -63,6 +63,8 @@ pub(crate) struct Session<'a> {
     pub(crate) seat: &'a mut Seat,
     pub(crate) memory: &'a mut Memory,
     pub(crate) now: Moment,
+    /// Of the message that it is about.
+    pub(crate) hops: u8,
 }
 
 impl Chain {
@@ -313,8 +315,9 @@ impl<'a> Session<'a> {
         client: &Arc<Client>,
         request: &Request<'_>,
     ) -> Result<Option<Decision>, bool> {
+        let hops = self.hops;
         let Some((plugin, slot, worker)) = self.at(place) else { return Err(false) };
-        match plugin.authorize(slot, worker, client, request) {
+        match plugin.authorize(slot, worker, hops, client, request) {
             Ok((decision, reuse_ms)) => {
                 let decisions = &mut self.memory.decisions;
                 decisions.keep(self.now, client, request, place, decision.as_ref(), reuse_ms);

@@ -10,9 +10,10 @@ use wasmqtt_core::judge::{
     Request,
 };
 use wasmqtt_core::message::Origin;
+use wasmqtt_core::observe::{Kind, Subject};
 
 use crate::bindings::exports::wasmqtt::plugin::{
-    authentication as authn, authorization as authz, lifecycle, transformation,
+    authentication as authn, authorization as authz, lifecycle, observation, transformation,
 };
 use crate::bindings::wasmqtt::plugin::clients::{ClientParam, ClientResult};
 use crate::bindings::wasmqtt::plugin::identities;
@@ -20,7 +21,8 @@ use crate::bindings::wasmqtt::plugin::types::{
     self, Failure, Qos, UserPropertyParam, UserPropertyResult,
 };
 use crate::error::CallError;
-use crate::registration::{Registration, Selector, Selectors, check_methods};
+use crate::observe::Observed;
+use crate::registration::{Registration, Selector, Selectors, check_methods, tick_every};
 
 pub(crate) use round::{Round, round};
 
@@ -105,6 +107,62 @@ pub(crate) fn owned_user_properties(properties: UserProperties<'_>) -> Vec<UserP
     let owned =
         |(name, value): (&str, &str)| UserPropertyResult { name: name.into(), value: value.into() };
     properties.iter().map(owned).collect()
+}
+
+/// Pairs the words for what can happen, in both directions.
+macro_rules! kinds {
+    ($($kind:ident),+ $(,)?) => {
+        fn kind(kind: types::EventKind) -> Kind {
+            match kind { $(types::EventKind::$kind => Kind::$kind,)+ }
+        }
+
+        fn event_kind(kind: Kind) -> types::EventKind {
+            match kind { $(Kind::$kind => types::EventKind::$kind,)+ }
+        }
+    };
+}
+
+kinds! {
+    ClientConnected, ClientRefused, ClientDisconnected,
+    SessionCreated, SessionResumed, SessionEnded,
+    Subscribed, SubscribeRefused, Unsubscribed, PublishRefused, MessageDropped, PluginReloaded,
+}
+
+/// Lends an event to an observer.
+pub(crate) fn event(observed: &Observed) -> observation::Event<'_> {
+    let Observed { at, event } = observed;
+    let mut lent = observation::Event {
+        kind: event_kind(event.kind),
+        at: *at,
+        client_id: None,
+        username: None,
+        peer: None,
+        topic: event.topic.as_deref(),
+        code: event.code.map(|code| code as u8),
+        reason: event.reason.as_deref(),
+        plugin: None,
+    };
+    match &event.subject {
+        Subject::Client(client) if client.transport == Transport::Internal => {
+            lent.plugin = Some(&client.id);
+        }
+        Subject::Client(client) => {
+            lent.client_id = Some(&client.id);
+            lent.username = client.name.as_deref();
+            lent.peer = Some(&client.peer);
+        }
+        Subject::Session { id, name } => {
+            lent.client_id = Some(id);
+            lent.username = name.as_deref();
+        }
+        Subject::Stranger { id, name, peer } => {
+            lent.client_id = id.as_deref();
+            lent.username = name.as_deref();
+            lent.peer = Some(peer);
+        }
+        Subject::Plugin(name) => lent.plugin = Some(name),
+    }
+    lent
 }
 
 /// Lends a CONNECT to an authenticator. `properties` holds what cannot be lent in place.
@@ -323,7 +381,8 @@ pub(crate) fn registration(
         authorize: actions(said.authorize),
         on_publish: selectors("on-publish", said.on_publish)?,
         on_deliver: selectors("on-deliver", said.on_deliver)?,
-        observes: !said.events.is_empty() || said.tick_every > 0,
+        events: said.events.into_iter().map(kind).collect(),
+        tick_every: tick_every(said.tick_every)?,
     })
 }
 

@@ -96,8 +96,13 @@ pub enum LoadCause {
     NoLifecycle,
     #[error("{0}")]
     Limits(String),
-    #[error("`{filter}` in `grants.topics` is not a topic filter: {why}")]
-    Grant { filter: String, why: String },
+    #[error("`{filter}` in `grants.{grant}` is not a topic filter: {why}")]
+    Grant { grant: &'static str, filter: String, why: String },
+    #[error(
+        "`broker.observe` names it, but it does not export wasmqtt:plugin/observation@0.1.0; take it out \
+         of the list, or build the plugin with that export"
+    )]
+    NoObservation,
     #[error("init refused its configuration: {0}")]
     Init(String),
     #[error("it cannot be started: {0}")]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use wasmqtt_codec::Filter;
 use wasmqtt_core::client::ListenerId;
+use wasmqtt_core::observe::{Event, Kind, Kinds, Subject};
 use wasmtime::component::{Component, Linker};
 
 use crate::chain::{Chain, Places, Seat};
@@ -17,6 +18,7 @@ use crate::host::Host;
 use crate::linker::{self, Blueprint};
 use crate::loader::{self, Digest};
 use crate::options::{ChainSpec, Clock, PluginSpec};
+use crate::outbox::Outbox;
 use crate::plugin::{INIT_DEADLINE, Parts, Plugin};
 use crate::registration::{Registration, Selectors};
 use crate::revocation::Revocations;
@@ -29,7 +31,11 @@ pub struct Generation {
     pub(crate) plugins: Box<[Plugin]>,
     /// By listener.
     chains: Box<[Option<Chain>]>,
+    /// Of what comes in through no listener.
+    internal: Chain,
     seats: Box<[Mutex<Option<Seat>>]>,
+    /// By plugin: the instance of one that observes.
+    observers: Box<[Option<Mutex<Option<Guest>>>]>,
 }
 
 /// What became of one plugin so far. Counts go on across reloads of a plugin of the same name.
@@ -53,6 +59,8 @@ pub struct PluginStatus {
     pub discarded: u64,
     /// Bytes of what it keeps in `kv`.
     pub kv_bytes: usize,
+    /// Events that it was not told: its queue was full, or a call failed.
+    pub events_lost: u64,
     /// Whether it lost too many instances and is not asked for now.
     pub suspended: bool,
 }
@@ -66,7 +74,14 @@ impl std::fmt::Debug for Generation {
 impl Generation {
     /// No plugin and no chain: every question is answered with no.
     pub(crate) fn empty() -> Self {
-        Self { number: 0, plugins: [].into(), chains: [].into(), seats: [].into() }
+        Self {
+            number: 0,
+            plugins: [].into(),
+            chains: [].into(),
+            internal: Chain::default(),
+            seats: [].into(),
+            observers: [].into(),
+        }
     }
 
     /// How many were put in place before it, it included; 0 = not yet.
@@ -88,13 +103,53 @@ impl Generation {
                 denied: tallies.sum(|tally| &tally.denied),
                 discarded: tallies.sum(|tally| &tally.discarded),
                 kv_bytes: plugin.surroundings.kv.bytes(),
+                events_lost: tallies.sum(|tally| &tally.events_lost),
                 suspended: plugin.breaker.is_open(),
             }
         })
     }
 
     pub(crate) fn chain(&self, listener: ListenerId) -> Option<&Chain> {
-        self.chains.get(usize::from(listener.0))?.as_ref()
+        match self.chains.get(usize::from(listener.0)) {
+            Some(chain) => chain.as_ref(),
+            None => (listener == ListenerId::INTERNAL).then_some(&self.internal),
+        }
+    }
+
+    /// Who is told what happens, by the place of the plugin.
+    pub(crate) fn observers(&self) -> impl Iterator<Item = (usize, Observer<'_>)> {
+        let places = self.plugins.iter().zip(&self.observers).enumerate();
+        places.filter_map(|(place, (plugin, instance))| {
+            instance.as_ref()?;
+            let observer = Observer {
+                name: &plugin.spec.name,
+                wanted: plugin.registration.events,
+                most: plugin.spec.limits.queued_events as usize,
+            };
+            Some((place, observer))
+        })
+    }
+
+    /// The instance that was proved for the observer at this place, once.
+    pub(crate) fn take_observer(&self, place: usize) -> Option<Guest> {
+        self.observers.get(place)?.as_ref()?.lock().take()
+    }
+
+    /// An event for each plugin that is not what it was before.
+    pub(crate) fn reloaded(&self, before: &Self) -> Vec<Event> {
+        let same = |plugin: &&Plugin, old: &Plugin| {
+            let PluginSpec { location, observe, .. } = old.spec.clone();
+            old.digest == plugin.digest
+                && old.spec == PluginSpec { location, observe, ..plugin.spec.clone() }
+        };
+        let changed = self
+            .plugins
+            .iter()
+            .filter(|plugin| !before.plugins.iter().any(|old| same(plugin, old)));
+        let event = |plugin: &Plugin| {
+            Event::new(Kind::PluginReloaded, Subject::Plugin(plugin.spec.name.as_str().into()))
+        };
+        changed.map(event).collect()
     }
 
     /// The worker's instances. Who asks again, or is no worker that was planned for, makes its own as
@@ -104,6 +159,14 @@ impl Generation {
         planned
             .unwrap_or_else(|| Seat { worker, guests: self.plugins.iter().map(|_| None).collect() })
     }
+}
+
+/// A plugin that is told what happens.
+pub(crate) struct Observer<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) wanted: Kinds,
+    /// Events that may wait for it.
+    pub(crate) most: usize,
 }
 
 /// What preparing needs to know about the process.
@@ -116,6 +179,8 @@ pub(crate) struct Preparation<'a> {
     pub(crate) clock: &'a Clock,
     /// What runs now: its compiled components and counts are taken over.
     pub(crate) running: Arc<Generation>,
+    /// Where plugins publish.
+    pub(crate) outbox: &'a Arc<Outbox>,
 }
 
 /// A component that is compiled and linked, before it runs for the first time.
@@ -150,6 +215,7 @@ impl Preparation<'_> {
         let listeners = listener_names(chains);
         let mut seats: Vec<Vec<Option<Guest>>> = (0..self.workers).map(|_| Vec::new()).collect();
         let mut plugins = Vec::with_capacity(specs.len());
+        let mut observers = Vec::with_capacity(specs.len());
         for (spec, linked) in specs.iter().zip(linked) {
             let Some(linked) = linked else { continue };
             let name = &spec.name;
@@ -158,7 +224,10 @@ impl Preparation<'_> {
                 .any(|chain| chain.authorize.contains(name) || chain.transform.contains(name));
             let wanted = if judges { seats.as_mut_slice() } else { &mut [] };
             match self.prove(spec, linked, &listeners, wanted) {
-                Ok(plugin) => plugins.push(plugin),
+                Ok((plugin, observer)) => {
+                    plugins.push(plugin);
+                    observers.push(observer);
+                }
                 Err(cause) => errors.push(LoadError::plugin(&spec.location, name, cause)),
             }
             // An instance lies where its plugin does.
@@ -176,6 +245,8 @@ impl Preparation<'_> {
         Ok(Generation {
             number: 0,
             chains: lay_out(chains, &plugins),
+            internal: internal(chains, &plugins),
+            observers: observers.into(),
             plugins: plugins.into(),
             seats,
         })
@@ -202,8 +273,11 @@ impl Preparation<'_> {
         if let Some(fault) = spec.limits.fault() {
             return Err(LoadCause::Limits(fault));
         }
-        for filter in &spec.grants.topics {
+        let topics = spec.grants.topics.iter().map(|filter| ("topics", filter));
+        let publish = spec.grants.publish.iter().map(|filter| ("publish", filter));
+        for (grant, filter) in topics.chain(publish) {
             Filter::parse(filter).map_err(|error| LoadCause::Grant {
+                grant,
                 filter: filter.clone(),
                 why: error.to_string(),
             })?;
@@ -218,17 +292,20 @@ impl Preparation<'_> {
         };
         compiled.insert(loaded.digest, component.clone());
         let blueprint = linker::link(self.linker, &component, &spec.grants)?;
+        if spec.observe && !blueprint.shape.observes() {
+            return Err(LoadCause::NoObservation);
+        }
         Ok(Linked { digest: loaded.digest, component, blueprint })
     }
 
-    /// Starts as many instances as will be needed at once, one per seat.
+    /// Starts as many instances as will be needed at once, one per seat, and one that observes.
     fn prove(
         &self,
         spec: &PluginSpec,
         linked: Linked,
         listeners: &Arc<[Box<str>]>,
         seats: &mut [Vec<Option<Guest>>],
-    ) -> Result<Plugin, LoadCause> {
+    ) -> Result<(Plugin, Option<Mutex<Option<Guest>>>), LoadCause> {
         let running = self.running.plugins.iter().find(|plugin| plugin.spec.name == spec.name);
         let tallies = running.map(|plugin| Arc::clone(&plugin.tallies));
         let shape = &linked.blueprint.shape;
@@ -245,6 +322,7 @@ impl Preparation<'_> {
             listeners: Arc::clone(listeners),
             ticker: Arc::clone(self.machine.ticker()),
             authentication_instances: self.authentication_instances,
+            outbox: Arc::clone(self.outbox),
         })?;
         if authenticates {
             plugin.keep(first);
@@ -256,7 +334,24 @@ impl Preparation<'_> {
             let guest = second.take().map_or_else(|| plugin.start(INIT_DEADLINE), Ok)?;
             seat.push(Some(guest));
         }
-        Ok(plugin)
+        let observer = match (spec.observe, plugin.registration.observes()) {
+            (true, true) => {
+                let guest = second.take().map_or_else(|| plugin.start(INIT_DEADLINE), Ok)?;
+                Some(Mutex::new(Some(guest)))
+            }
+            (true, false) => {
+                let plugin = &*spec.name;
+                tracing::warn!(plugin, "`broker.observe` names it, but it asks for nothing");
+                None
+            }
+            (false, true) => {
+                let plugin = &*spec.name;
+                tracing::warn!(plugin, "asks for events or ticks; name it in `broker.observe`");
+                None
+            }
+            (false, false) => None,
+        };
+        Ok((plugin, observer))
     }
 }
 
@@ -322,6 +417,23 @@ fn listener_names(chains: &[ChainSpec]) -> Arc<[Box<str>]> {
         }
     }
     names.into()
+}
+
+/// The chain of what comes in through no listener: it passes the transformers of all listeners, each once, in the order
+/// of the configuration. Whatever a listener's messages go through, nothing goes around it.
+fn internal(specs: &[ChainSpec], plugins: &[Plugin]) -> Chain {
+    let mut names: Vec<&String> = Vec::new();
+    for name in specs.iter().flat_map(|spec| &spec.transform) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let wanted = names.into_iter().filter_map(|name| {
+        let place = plugins.iter().position(|plugin| plugin.spec.name == *name)?;
+        Some((place, &plugins.get(place)?.registration.on_publish))
+    });
+    // The numbers before it are those of the listeners.
+    Chain { publish: Selection::new(specs.len() * 2, wanted), ..Chain::default() }
 }
 
 /// Names become positions, and what nobody wants is left out.

@@ -14,7 +14,7 @@ use wasmtime::component::{InstancePre, Resource};
 use wasmtime::{Error, Store, Trap, WasmBacktrace};
 
 use crate::bindings::exports::wasmqtt::plugin::{
-    authentication, authorization, enhanced_authentication, lifecycle, transformation,
+    authentication, authorization, enhanced_authentication, lifecycle, observation, transformation,
 };
 use crate::budget;
 use crate::convert::{self, Entrance, Verdict};
@@ -22,6 +22,7 @@ use crate::error::{CallError, LoadCause};
 use crate::host::messages::{Original, Staged};
 use crate::host::{Host, Surroundings, log};
 use crate::linker::Blueprint;
+use crate::observe::Observed;
 use crate::options::PluginLimits;
 use crate::registration::Registration;
 use crate::ticker::{Pulse, Ticker};
@@ -35,6 +36,7 @@ pub(crate) struct Shape {
     enhanced: Option<enhanced_authentication::GuestIndices>,
     authorization: Option<authorization::GuestIndices>,
     transformation: Option<transformation::GuestIndices>,
+    observation: Option<observation::GuestIndices>,
 }
 
 impl Shape {
@@ -54,8 +56,10 @@ impl Shape {
         let transformation = exports("transformation")
             .then(|| transformation::GuestIndices::new(pre))
             .transpose()?;
+        let observation =
+            exports("observation").then(|| observation::GuestIndices::new(pre)).transpose()?;
         let lifecycle = lifecycle::GuestIndices::new(pre)?;
-        Ok(Self { lifecycle, authentication, enhanced, authorization, transformation })
+        Ok(Self { lifecycle, authentication, enhanced, authorization, transformation, observation })
     }
 
     pub(crate) fn authenticates(&self) -> bool {
@@ -72,6 +76,10 @@ impl Shape {
 
     pub(crate) fn transforms(&self) -> bool {
         self.transformation.is_some()
+    }
+
+    pub(crate) fn observes(&self) -> bool {
+        self.observation.is_some()
     }
 }
 
@@ -92,6 +100,7 @@ struct Hooks {
     enhanced: Option<enhanced_authentication::Guest>,
     authorization: Option<authorization::Guest>,
     transformation: Option<transformation::Guest>,
+    observation: Option<observation::Guest>,
 }
 
 /// What an instance says of itself.
@@ -140,6 +149,8 @@ impl Guest {
         let registration =
             convert::registration(registered, said.methods).map_err(LoadCause::Registration)?;
         let (ticker, pulse) = (Arc::clone(ticker), pulse);
+        // From here on it may publish; whoever is asked because of a message says so.
+        store.data_mut().cause = Some(0);
         Ok((Self { store, hooks, pulse, ticker }, registration))
     }
 
@@ -158,13 +169,15 @@ impl Guest {
             shape.authorization.as_ref().map(|it| it.load(&mut *store, &instance)).transpose()?;
         let transformation =
             shape.transformation.as_ref().map(|it| it.load(&mut *store, &instance)).transpose()?;
+        let observation =
+            shape.observation.as_ref().map(|it| it.load(&mut *store, &instance)).transpose()?;
         let registration = lifecycle.call_init(&mut *store, config)?;
         let methods = match &enhanced {
             // Who refuses its configuration is not asked anything else.
             Some(hook) if registration.is_ok() => hook.call_methods(&mut *store)?,
             _ => Vec::new(),
         };
-        let hooks = Hooks { authentication, enhanced, authorization, transformation };
+        let hooks = Hooks { authentication, enhanced, authorization, transformation, observation };
         Ok((hooks, Said { registration, methods }))
     }
 
@@ -196,11 +209,13 @@ impl Guest {
     pub(crate) fn authorize(
         &mut self,
         deadline: Duration,
+        hops: u8,
         client: &Arc<Client>,
         request: &Request<'_>,
     ) -> Result<(Option<Decision>, u32), CallError> {
         let hook = self.hooks.authorization.as_ref().ok_or_else(missing)?;
         self.store.data_mut().client = Some(Arc::clone(client));
+        self.store.data_mut().cause = Some(hops);
         budget::grant(&mut self.store, deadline);
         let running = self.ticker.run(&self.pulse);
         let result = hook.call_authorize(
@@ -243,6 +258,40 @@ impl Guest {
         })
     }
 
+    /// Tells what happened, to messages of so many `hops`.
+    pub(crate) fn on_events(
+        &mut self,
+        deadline: Duration,
+        hops: u8,
+        events: &[Observed],
+        lost: u64,
+    ) -> Result<(), CallError> {
+        let events: Vec<observation::Event<'_>> = events.iter().map(convert::event).collect();
+        self.observe(deadline, hops, |hook, store| hook.call_on_events(store, &events, lost))
+    }
+
+    /// Tells that time has passed.
+    pub(crate) fn tick(&mut self, deadline: Duration) -> Result<(), CallError> {
+        self.observe(deadline, 0, |hook, store| hook.call_tick(store))
+    }
+
+    fn observe(
+        &mut self,
+        deadline: Duration,
+        hops: u8,
+        call: impl FnOnce(&observation::Guest, &mut Store<Host>) -> wasmtime::Result<()>,
+    ) -> Result<(), CallError> {
+        let hook = self.hooks.observation.as_ref().ok_or_else(missing)?;
+        self.store.data_mut().cause = Some(hops);
+        budget::grant(&mut self.store, deadline);
+        let running = self.ticker.run(&self.pulse);
+        let result = call(hook, &mut self.store);
+        drop(running);
+        let result = result.map_err(|error| lost(&mut self.store, &error, deadline));
+        self.store.data_mut().last_words = None;
+        result
+    }
+
     fn transform(
         &mut self,
         deadline: Duration,
@@ -257,6 +306,7 @@ impl Guest {
         >,
     ) -> (Option<Original>, Result<(Verdict, Changes), CallError>) {
         let Some(hook) = &self.hooks.transformation else { return (Some(message), Err(missing())) };
+        self.store.data_mut().cause = Some(message.hops());
         self.store.data_mut().message = Some(Staged::new(message, now));
         budget::grant(&mut self.store, deadline);
         let running = self.ticker.run(&self.pulse);

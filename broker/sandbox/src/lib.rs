@@ -3,7 +3,8 @@
 //!
 //! [`Sandbox::prepare`] makes a [`Generation`] of plugins and chains beside the running one and proves
 //! it; [`Sandbox::swap`] puts it in place. Workers ask through their own [`WorkerJudge`], on their own
-//! instances, without a lock.
+//! instances, without a lock. What happens goes to observing plugins through an [`Outlet`] per worker, and what
+//! plugins publish comes out of the [`Outbox`].
 
 mod bindings;
 mod breaker;
@@ -19,7 +20,9 @@ mod host;
 mod kv;
 mod linker;
 mod loader;
+mod observe;
 mod options;
+mod outbox;
 mod plugin;
 mod pool;
 mod probe;
@@ -36,8 +39,10 @@ mod ticker;
 
 pub use error::{LoadCause, LoadError};
 pub use generation::{Generation, PluginStatus};
+pub use observe::Outlet;
 pub use options::{
     ChainSpec, Clock, Fallback, Grants, OnFailure, Options, PluginLimits, PluginSpec,
 };
+pub use outbox::{Outbox, Publication};
 pub use probe::{Admission, ComponentFile, Hooks, Probe, Treatment};
 pub use sandbox::{Sandbox, WorkerJudge};

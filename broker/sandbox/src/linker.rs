@@ -5,7 +5,9 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
-use crate::bindings::wasmqtt::plugin::{clients, clock, kv, log, messages, random, revocation};
+use crate::bindings::wasmqtt::plugin::{
+    clients, clock, kv, log, messages, publisher, random, revocation,
+};
 use crate::error::LoadCause;
 use crate::guest::Shape;
 use crate::host::{Host, wasi};
@@ -17,12 +19,19 @@ const VERSION: (u64, u64) = (0, 1);
 const IMPORTS: [&str; 7] = ["types", "log", "clock", "random", "clients", "identities", "messages"];
 /// A capability that the operator grants: the interface, whether it is granted, and how that is written.
 type Granted = (&'static str, fn(&Grants) -> bool, &'static str);
-const GRANTED: [Granted; 2] = [
+const GRANTED: [Granted; 3] = [
+    ("publisher", |grants| !grants.publish.is_empty(), "publish = [\"TOPIC/FILTER\"]"),
     ("revocation", |grants| grants.revocation, "revocation = true"),
     ("kv", |grants| grants.kv, "kv = true"),
 ];
-const EXPORTS: [&str; 5] =
-    ["lifecycle", "authentication", "enhanced-authentication", "authorization", "transformation"];
+const EXPORTS: [&str; 6] = [
+    "lifecycle",
+    "authentication",
+    "enhanced-authentication",
+    "authorization",
+    "transformation",
+    "observation",
+];
 
 /// A component with everything it imports, ready to be instantiated.
 pub(crate) struct Blueprint {
@@ -38,6 +47,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     random::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     clients::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     messages::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
+    publisher::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     revocation::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     kv::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     Ok(linker)

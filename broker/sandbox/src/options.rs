@@ -78,6 +78,12 @@ pub struct PluginLimits {
     pub call: Duration,
     /// Longest authentication; the wait for a free instance may take as long again. 1 ms to 60 s.
     pub authenticate: Duration,
+    /// Longest call that tells events, and longest tick; 1 ms to 60 s.
+    pub observe: Duration,
+    /// Events that may wait for an observer, at least one; what is beyond is counted as lost.
+    pub queued_events: u32,
+    /// Publications of the plugin that may wait to be routed, at least one; what is beyond it is told.
+    pub queued_publications: u32,
     /// Lines per second in the log, all instances together; what is beyond is counted and dropped.
     pub log_lines_per_second: u32,
     /// Elements of all tables of one instance; at most
@@ -109,8 +115,13 @@ impl PluginLimits {
         if !(1 << 16..=Self::MEMORY_MAX).contains(&self.memory) {
             return Some("`memory` must be between 64 KiB and 1 GiB".into());
         }
-        if !times.contains(&self.call) || !times.contains(&self.authenticate) {
-            return Some("`call` and `authenticate` must be between 1 ms and 60 s".into());
+        if ![self.call, self.authenticate, self.observe].iter().all(|time| times.contains(time)) {
+            return Some(
+                "`call`, `authenticate` and `observe` must be between 1 ms and 60 s".into(),
+            );
+        }
+        if self.queued_events == 0 || self.queued_publications == 0 {
+            return Some("`queued_events` and `queued_publications` must be at least 1".into());
         }
         if self.table_elements > Self::TABLE_ELEMENTS_MAX {
             return Some("`table_elements` must be at most 65536".into());
@@ -131,6 +142,9 @@ impl Default for PluginLimits {
             memory: 16 << 20,
             call: Duration::from_millis(5),
             authenticate: Duration::from_secs(2),
+            observe: Duration::from_secs(1),
+            queued_events: 8192,
+            queued_publications: 1000,
             log_lines_per_second: 100,
             table_elements: 20_000,
             host_call_bytes: Self::HOST_CALL_BYTES_MAX,
@@ -148,6 +162,8 @@ pub struct Grants {
     pub revocation: bool,
     /// Whether it may keep keys and values, up to [`PluginLimits::kv`].
     pub kv: bool,
+    /// Topic filters: where the plugin may publish to.
+    pub publish: Vec<String>,
 }
 
 /// One plugin of the configuration.
@@ -165,6 +181,8 @@ pub struct PluginSpec {
     /// set, whether the client may publish that itself. Without it a rewrite outside of the grants is
     /// refused.
     pub reauthorize: bool,
+    /// Whether it is told events, and ticks.
+    pub observe: bool,
     /// What it may use.
     pub limits: PluginLimits,
     /// What it may do.

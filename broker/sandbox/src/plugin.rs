@@ -21,7 +21,9 @@ use crate::host::messages::Original;
 use crate::kv::Store;
 use crate::linker::Blueprint;
 use crate::loader::Digest;
+use crate::observe::Observed;
 use crate::options::{Clock, OnFailure, PluginSpec};
+use crate::outbox::{Outbox, Publisher};
 use crate::pool::Pool;
 use crate::registration::Registration;
 use crate::revocation::Revocations;
@@ -65,6 +67,7 @@ pub(crate) struct Parts {
     pub(crate) listeners: Arc<[Box<str>]>,
     pub(crate) ticker: Arc<Ticker>,
     pub(crate) authentication_instances: usize,
+    pub(crate) outbox: Arc<Outbox>,
 }
 
 impl Plugin {
@@ -79,6 +82,7 @@ impl Plugin {
             clock: parts.clock,
             kv: parts.kv,
             kv_limit: usize::try_from(spec.limits.kv).unwrap_or(usize::MAX),
+            publisher: publisher(&spec, &parts.outbox),
         });
         let begin = Instant::now();
         let start = Start {
@@ -174,11 +178,12 @@ impl Plugin {
         &self,
         slot: &mut Option<Guest>,
         worker: usize,
+        hops: u8,
         client: &Arc<Client>,
         request: &Request<'_>,
     ) -> Result<(Option<Decision>, u32), CallError> {
         self.ask(slot, Some(worker), |guest| {
-            guest.authorize(self.spec.limits.call, client, request)
+            guest.authorize(self.spec.limits.call, hops, client, request)
         })
     }
 
@@ -212,6 +217,41 @@ impl Plugin {
         self.ask(slot, Some(worker), |guest| {
             guest.on_deliver(self.spec.limits.call, now, subscriber, message).1
         })
+    }
+
+    /// Tells what happened.
+    pub(crate) fn on_events(
+        &self,
+        slot: &mut Option<Guest>,
+        hops: u8,
+        events: &[Observed],
+        lost: u64,
+    ) -> Result<(), CallError> {
+        let deadline = self.spec.limits.observe;
+        self.ask(slot, None, |guest| guest.on_events(deadline, hops, events, lost))
+    }
+
+    /// Tells that time has passed.
+    pub(crate) fn tick(&self, slot: &mut Option<Guest>) -> Result<(), CallError> {
+        self.ask(slot, None, |guest| guest.tick(self.spec.limits.observe))
+    }
+
+    /// Counts events that the plugin was not told, and tells the operator, not more often than is readable.
+    pub(crate) fn lose(&self, events: u64, why: &str) {
+        if let Some(tally) = self.tallies.of(usize::MAX) {
+            tally.events_lost.add_many_shared(events);
+        }
+        if let Leave::Granted { dropped } = self.complaints.take() {
+            let (plugin, total) = (&*self.spec.name, self.tallies.sum(|tally| &tally.events_lost));
+            tracing::warn!(
+                plugin,
+                hook = "on-events",
+                events,
+                total,
+                dropped,
+                "events lost: {why}"
+            );
+        }
     }
 
     /// Calls the instance in `slot`, a fresh one where there is none, and throws it away if the call
@@ -290,6 +330,13 @@ impl Plugin {
     }
 }
 
+fn publisher(spec: &PluginSpec, outbox: &Arc<Outbox>) -> Option<Arc<Publisher>> {
+    let filters = &spec.grants.publish;
+    let most = spec.limits.queued_publications as usize;
+    let publisher = || Arc::new(Publisher::new(&spec.name, filters, most, outbox));
+    (!filters.is_empty()).then(publisher)
+}
+
 fn count(tally: &Tally, shared: bool, error: Option<&CallError>) {
     let outcome = match error {
         Some(CallError::Trap(_) | CallError::Restart(_)) => Some(&tally.traps),
@@ -304,10 +351,12 @@ fn count(tally: &Tally, shared: bool, error: Option<&CallError>) {
 
 /// Holds what the plugin wants against what it exports.
 fn check(registration: &Registration, blueprint: &Blueprint) -> Result<(), String> {
-    if registration.observes {
-        return Err("it wants events or ticks, but exports nothing that takes them".into());
-    }
     let shape = &blueprint.shape;
+    if registration.observes() && !shape.observes() {
+        return Err("it wants events or ticks, but does not export \
+                    wasmqtt:plugin/observation@0.1.0"
+            .into());
+    }
     let transforms = !registration.on_publish.is_empty() || !registration.on_deliver.is_empty();
     if transforms && !shape.transforms() {
         return Err("it wants messages (on-publish or on-deliver), but does not export \

@@ -1,7 +1,10 @@
 //! What a plugin said at `init` that it wants to be asked, checked. Must not know wasm.
 
+use std::time::Duration;
+
 use wasmqtt_codec::Filter;
 use wasmqtt_core::judge::Actions;
+use wasmqtt_core::observe::Kinds;
 
 /// Selectors of one hook, and filters of one selector.
 const SELECTORS_MAX: usize = 256;
@@ -9,6 +12,8 @@ const FILTERS_MAX: usize = 1024;
 /// Authentication methods, and bytes of the name of one.
 const METHODS_MAX: usize = 16;
 const METHOD_MAX: usize = 256;
+/// A tick more often would keep a processor busy with nothing.
+const TICK_MIN: Duration = Duration::from_millis(10);
 
 /// A plugin's answer to `init`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -18,8 +23,29 @@ pub(crate) struct Registration {
     pub(crate) authorize: Actions,
     pub(crate) on_publish: Selectors,
     pub(crate) on_deliver: Selectors,
+    /// What it wants to be told.
+    pub(crate) events: Kinds,
+    /// Between two ticks; none = it wants none.
+    pub(crate) tick_every: Option<Duration>,
+}
+
+impl Registration {
     /// Whether it wants events or ticks.
-    pub(crate) observes: bool,
+    pub(crate) fn observes(&self) -> bool {
+        !self.events.is_empty() || self.tick_every.is_some()
+    }
+}
+
+/// The time between two ticks, as it was said in milliseconds.
+pub(crate) fn tick_every(said: u32) -> Result<Option<Duration>, String> {
+    let every = Duration::from_millis(said.into());
+    match every {
+        Duration::ZERO => Ok(None),
+        every if every < TICK_MIN => {
+            Err(format!("tick-every is {said}; it is 0 or at least {} ms", TICK_MIN.as_millis()))
+        }
+        every => Ok(Some(every)),
+    }
 }
 
 /// Which messages one hook wants: those that any of the selectors matches.
@@ -112,6 +138,13 @@ mod tests {
             let error = Selectors::new("on-publish", vec![bad]).unwrap_err();
             assert!(error.contains(&format!("`{filter}` in a selector of on-publish")), "{error}");
         }
+    }
+
+    #[test]
+    fn a_tick_is_not_more_often_than_every_10_ms() {
+        assert_eq!(tick_every(0), Ok(None));
+        assert_eq!(tick_every(10), Ok(Some(TICK_MIN)));
+        assert!(tick_every(9).unwrap_err().contains("at least 10 ms"));
     }
 
     #[test]

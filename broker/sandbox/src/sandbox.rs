@@ -24,7 +24,9 @@ use crate::generation::{Generation, Preparation};
 use crate::guest::Round;
 use crate::host::Host;
 use crate::linker;
+use crate::observe::{Audience, Outlet};
 use crate::options::{ChainSpec, Options, PluginSpec};
+use crate::outbox::Outbox;
 use crate::revocation::{Missed, Revocations};
 
 /// The plugin host of a broker.
@@ -37,12 +39,22 @@ pub struct Sandbox {
 }
 
 /// What runs now.
-struct Hub {
+pub(crate) struct Hub {
     /// Of `current`; what workers compare. Written after it.
     number: AtomicU64,
     current: ArcSwap<Generation>,
     /// One swap at a time.
     swapping: Mutex<()>,
+    /// Who is told what happens.
+    pub(crate) audience: Audience,
+    /// What plugins publish; of all generations, so that a reload loses nothing.
+    outbox: Arc<Outbox>,
+}
+
+impl Hub {
+    pub(crate) fn current(&self) -> Arc<Generation> {
+        self.current.load_full()
+    }
 }
 
 impl Sandbox {
@@ -58,6 +70,8 @@ impl Sandbox {
             number: AtomicU64::new(0),
             current: ArcSwap::from_pointee(Generation::empty()),
             swapping: Mutex::new(()),
+            audience: Audience::default(),
+            outbox: Arc::default(),
         };
         Ok(Self { options, machine, linker, hub: Arc::new(hub), revocations: Arc::default() })
     }
@@ -85,6 +99,7 @@ impl Sandbox {
             revocations: &self.revocations,
             clock: &self.options.clock,
             running: self.hub.current.load_full(),
+            outbox: &self.hub.outbox,
         }
     }
 
@@ -95,14 +110,34 @@ impl Sandbox {
         let _swapping = self.hub.swapping.lock();
         let number = self.hub.number.load(Ordering::Relaxed) + 1;
         generation.number = number;
-        self.hub.current.store(Arc::new(generation));
+        let generation = Arc::new(generation);
+        let before = self.hub.current.swap(Arc::clone(&generation));
         self.hub.number.store(number, Ordering::Release);
+        self.hub.audience.gather(&self.hub, &generation);
+        if before.number > 0 {
+            self.hub.audience.tell(&generation.reloaded(&before));
+        }
         number
     }
 
     /// What runs now.
     pub fn current(&self) -> Arc<Generation> {
         self.hub.current.load_full()
+    }
+
+    /// Where a worker leaves what happens.
+    pub fn outlet(&self) -> Outlet {
+        Outlet::new(&self.hub)
+    }
+
+    /// What plugins want published, for one worker to route.
+    pub fn outbox(&self) -> Arc<Outbox> {
+        Arc::clone(&self.hub.outbox)
+    }
+
+    /// Ends observing: tells what was left in outlets until now, for two seconds at most. Blocks.
+    pub fn dismiss_observers(&self) {
+        self.hub.audience.dismiss();
     }
 
     /// Asks authenticators; blocks, so it wants a thread that may.
@@ -204,8 +239,9 @@ fn session<'a>(
     seat: &'a mut Seat,
     memory: &'a mut Memory,
     now: Moment,
+    hops: u8,
 ) -> Session<'a> {
-    Session { plugins: &generation.plugins, seat, memory, now }
+    Session { plugins: &generation.plugins, seat, memory, now, hops }
 }
 
 impl WorkerJudge {
@@ -257,7 +293,7 @@ impl Judge for WorkerJudge {
         let Some(chain) = self.generation.chain(client.listener) else {
             return Decision::Deny(Refusal::new(ReasonCode::NotAuthorized));
         };
-        let mut session = session(&self.generation, &mut self.seat, &mut self.memory, now);
+        let mut session = session(&self.generation, &mut self.seat, &mut self.memory, now, 0);
         chain.authorize(&mut session, client, request)
     }
 
@@ -270,7 +306,8 @@ impl Judge for WorkerJudge {
         let Some(chain) = self.generation.chain(client.listener) else {
             return Transformed::Reject(Refusal::new(ReasonCode::NotAuthorized));
         };
-        let mut session = session(&self.generation, &mut self.seat, &mut self.memory, now);
+        let hops = message.hops();
+        let mut session = session(&self.generation, &mut self.seat, &mut self.memory, now, hops);
         chain.transform(&mut session, client, message)
     }
 
@@ -290,7 +327,8 @@ impl Judge for WorkerJudge {
         let Some(chain) = self.generation.chain(subscriber.listener) else {
             return Screened::Skip;
         };
-        let mut session = session(&self.generation, &mut self.seat, &mut self.memory, now);
+        let hops = message.hops();
+        let mut session = session(&self.generation, &mut self.seat, &mut self.memory, now, hops);
         chain.screen(&mut session, subscriber, message)
     }
 }

@@ -13,6 +13,7 @@ pub(crate) struct Tally {
     pub(crate) failures: Count,
     pub(crate) denied: Count,
     pub(crate) discarded: Count,
+    pub(crate) events_lost: Count,
 }
 
 /// A number that only grows.
@@ -29,6 +30,11 @@ impl Count {
     /// Adds one, whoever else does.
     pub(crate) fn add_shared(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Adds so many, whoever else does.
+    pub(crate) fn add_many_shared(&self, many: u64) {
+        self.0.fetch_add(many, Ordering::Relaxed);
     }
 
     fn get(&self) -> u64 {

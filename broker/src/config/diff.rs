@@ -122,7 +122,7 @@ pub fn reload(old: &Config, new: &Config) -> Config {
         }
     }
     Config {
-        broker: old.broker.clone(),
+        broker: Broker { observe: new.broker.observe.clone(), ..old.broker.clone() },
         listeners,
         plugins,
         log: Log { level: new.log.level, format: old.log.format },
@@ -140,12 +140,13 @@ fn path(kind: &str, name: &str) -> String {
 }
 
 fn broker(diff: &mut Diff, old: &Broker, new: &Broker) {
-    let Broker { workers, data_dir, shared_strategy, sys_interval } = old;
+    let Broker { workers, data_dir, shared_strategy, sys_interval, observe } = old;
     diff.compare("broker.workers", *workers, new.workers, Effect::Restart);
     diff.compare("broker.data_dir", data_dir, &new.data_dir, Effect::Restart);
     let (strategy, new_strategy) = (*shared_strategy, new.shared_strategy);
     diff.compare("broker.shared_strategy", strategy, new_strategy, Effect::Restart);
     diff.compare("broker.sys_interval", *sys_interval, new.sys_interval, Effect::Restart);
+    diff.compare("broker.observe", observe, &new.observe, Effect::Live);
 }
 
 /// `global` are the limits of the two configurations: what only follows from them is not told again.

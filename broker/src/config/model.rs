@@ -81,7 +81,7 @@ impl Default for Config {
     }
 }
 
-/// `[broker]`. Changes need a restart.
+/// `[broker]`. Changes need a restart, except for `observe`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broker {
     /// Data-plane threads; 0 = one per core. At most 256. Default 0.
@@ -92,6 +92,8 @@ pub struct Broker {
     pub shared_strategy: SharedStrategy,
     /// Time between two `$SYS` reports, whole seconds; zero = none. At most 24 h. Default 10 s.
     pub sys_interval: Duration,
+    /// Plugins that are told what happens. Default none.
+    pub observe: Vec<String>,
 }
 
 impl Default for Broker {
@@ -101,6 +103,7 @@ impl Default for Broker {
             data_dir: "data".into(),
             shared_strategy: SharedStrategy::RoundRobin,
             sys_interval: Duration::from_secs(10),
+            observe: Vec::new(),
         }
     }
 }
@@ -172,6 +175,12 @@ pub struct PluginLimits {
     pub call: Duration,
     /// Deadline of one `authenticate` call. 1 ms to 60 s. Default 2 s.
     pub authenticate: Duration,
+    /// Deadline of one call that tells events, and of one tick. 1 ms to 60 s. Default 1 s.
+    pub observe: Duration,
+    /// Events that may wait for it; what is beyond is lost. 1 to 1 000 000. Default 8192.
+    pub queued_events: u32,
+    /// Its own publications that may wait to be routed. 1 to 100 000. Default 1000.
+    pub queued_publications: u32,
     /// Lines it may log in a second. At most 100 000. Default 100.
     pub log_lines_per_second: u32,
     /// Bytes of the keys and values it keeps; see [`Grants::kv`]. 1 KiB to 1 GiB. Default 1 MiB.
@@ -184,6 +193,9 @@ impl Default for PluginLimits {
             memory: 16 << 20,
             call: Duration::from_millis(5),
             authenticate: Duration::from_secs(2),
+            observe: Duration::from_secs(1),
+            queued_events: 8192,
+            queued_publications: 1000,
             log_lines_per_second: 100,
             kv: 1 << 20,
         }
@@ -199,6 +211,8 @@ pub struct Grants {
     pub revocation: bool,
     /// Whether it may keep keys and values, as many as `limits.kv` has room for. Default false.
     pub kv: bool,
+    /// Topic filters; it may publish messages of its own to a topic one of them matches. Default none.
+    pub publish: Vec<String>,
 }
 
 /// A place in a configuration file, for messages about what is configured there.

@@ -24,12 +24,13 @@ pub fn print(config: &Config) -> String {
 }
 
 fn write(out: &mut String, config: &Config) -> fmt::Result {
-    let Broker { workers, data_dir, shared_strategy, sys_interval } = &config.broker;
+    let Broker { workers, data_dir, shared_strategy, sys_interval, observe } = &config.broker;
     writeln!(out, "[broker]")?;
     writeln!(out, "workers = {workers}")?;
     writeln!(out, "data_dir = {}", text(&data_dir.to_string_lossy()))?;
     writeln!(out, "shared_strategy = \"{shared_strategy}\"")?;
     writeln!(out, "sys_interval = {}", text(&unit::duration(*sys_interval)))?;
+    writeln!(out, "observe = {}", list(observe))?;
     writeln!(out, "\n[limits]")?;
     limits(out, &config.limits, None)?;
     for listener in &config.listeners {
@@ -95,14 +96,27 @@ fn write_plugin(out: &mut String, plugin: &Plugin) -> fmt::Result {
     writeln!(out, "sha256 = \"{digest}\"")?;
     writeln!(out, "on_failure = \"{}\"", plugin.on_failure)?;
     writeln!(out, "reauthorize = {}", plugin.reauthorize)?;
-    let PluginLimits { memory, call, authenticate, log_lines_per_second, kv } = &plugin.limits;
+    let PluginLimits {
+        memory,
+        call,
+        authenticate,
+        observe,
+        queued_events,
+        queued_publications,
+        log_lines_per_second,
+        kv,
+    } = &plugin.limits;
     writeln!(out, "limits.memory = {}", text(&unit::size(*memory)))?;
     writeln!(out, "limits.call = {}", text(&unit::duration(*call)))?;
     writeln!(out, "limits.authenticate = {}", text(&unit::duration(*authenticate)))?;
+    writeln!(out, "limits.observe = {}", text(&unit::duration(*observe)))?;
+    writeln!(out, "limits.queued_events = {queued_events}")?;
+    writeln!(out, "limits.queued_publications = {queued_publications}")?;
     writeln!(out, "limits.log_lines_per_second = {log_lines_per_second}")?;
     writeln!(out, "limits.kv = {}", text(&unit::size(*kv)))?;
-    let Grants { topics, revocation, kv } = &plugin.grants;
+    let Grants { topics, publish, revocation, kv } = &plugin.grants;
     writeln!(out, "grants.topics = {}", list(topics))?;
+    writeln!(out, "grants.publish = {}", list(publish))?;
     writeln!(out, "grants.revocation = {revocation}")?;
     writeln!(out, "grants.kv = {kv}")?;
     if let Json::Object(config) = &plugin.config

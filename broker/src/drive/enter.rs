@@ -11,7 +11,8 @@ use wasmqtt_core::client::Transport;
 use wasmqtt_core::connection::Connection;
 use wasmqtt_core::connection::handshake::{self, Hello};
 use wasmqtt_core::fault::Fault;
-use wasmqtt_core::judge::{Gate, Identity, Question, Refusal};
+use wasmqtt_core::judge::{Connecting, Gate, Identity, Question, Refusal};
+use wasmqtt_core::observe::{Event, Kind, Subject};
 
 use super::ask::Asking;
 use super::wire::Wire;
@@ -48,6 +49,7 @@ pub(super) async fn enter(
         Ok(connection) => return Some((wire, connection)),
         Err(stopped) => stopped,
     };
+    tell(&stopped, peer);
     let mut out = Vec::new();
     match stopped {
         Stopped::Gone => tracing::debug!(%peer, "gone before CONNECT was answered"),
@@ -73,6 +75,30 @@ pub(super) async fn enter(
     wire.append(&out);
     super::turn::close(&mut wire).await;
     None
+}
+
+/// Tells observers of who was sent away.
+fn tell(stopped: &Stopped, peer: SocketAddr) {
+    let (id, name) = match stopped {
+        Stopped::Gone | Stopped::Late => return,
+        Stopped::Fault(_) => (None, None),
+        Stopped::Refused(hello, _) => {
+            let Connecting { client_id, username, .. } = &hello.connecting;
+            (Some(client_id.as_str().into()), username.as_deref().map(Into::into))
+        }
+    };
+    let stranger = || Subject::Stranger { id, name, peer: peer.to_string().into() };
+    let event = || {
+        let event = Event::new(Kind::ClientRefused, stranger());
+        match stopped {
+            Stopped::Refused(_, refusal) => event.refused(refusal),
+            Stopped::Fault(fault) => {
+                Event { reason: Some(fault.to_string().into()), ..event.coded(fault.reason()) }
+            }
+            Stopped::Gone | Stopped::Late => event,
+        }
+    };
+    with_local(|local| local.lane.events.note(Kind::ClientRefused, event));
 }
 
 async fn try_enter(

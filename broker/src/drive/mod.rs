@@ -35,7 +35,7 @@ pub(crate) async fn drive(stream: TcpStream, peer: SocketAddr, seat: Seat, share
 fn depart(driver: &Driver, ended: &Ended) {
     let how = match ended {
         Ended::Disconnected(departure) => *departure,
-        Ended::Fault(_, departure) => *departure,
+        Ended::Fault(fault, departure) => Departure { code: Some(fault.reason()), ..*departure },
         Ended::Lost(_) => Departure::LOST,
     };
     with_local(|local| driver.depart(&mut local.lane, how));

@@ -335,7 +335,7 @@ impl Hand<'_> {
             }
             Inbound::Unsubscribe(unsubscribe) => {
                 let id = unsubscribe.packet_id;
-                let codes = broker.unsubscribe(self.session, &unsubscribe);
+                let codes = broker.unsubscribe(self.lane, self.client, self.session, &unsubscribe);
                 self.connection.unsubscribed(id, &codes, out);
                 Ok(())
             }

@@ -92,6 +92,11 @@ impl Line {
 #[derive(Clone, Copy)]
 pub(crate) struct Mark(usize);
 
+impl Mark {
+    /// Before the first line.
+    pub(crate) const START: Self = Self(0);
+}
+
 impl Broker {
     /// Starts a broker, in a directory of its own, and waits until it is ready.
     pub(crate) fn start(config: &str) -> Self {

@@ -390,7 +390,7 @@ impl Driver {
                 connection.subscribed(id, &codes, &mut self.out);
             }
             Inbound::Unsubscribe(unsubscribe) => {
-                let codes = room.broker.unsubscribe(&session, &unsubscribe);
+                let codes = room.broker.unsubscribe(room.lane, &client, &session, &unsubscribe);
                 room.auditor.borrow_mut().unsubscribed(self.id, &unsubscribe, &codes);
                 let id = unsubscribe.packet_id;
                 connection.unsubscribed(id, &codes, &mut self.out);

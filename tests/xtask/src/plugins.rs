@@ -10,8 +10,8 @@ use wit_component::{ComponentEncoder, DecodedWasm};
 use crate::wasm::{TARGET, Toolchain};
 use crate::{javascript, step, tree};
 
-const PLUGINS: &[&str] = &["password-file", "property-router", "scram", "topic-acl"];
-const GUESTS: &[&str] = &["bare", "greedy", "hostile", "keeper", "tagger", "warden"];
+const PLUGINS: &[&str] = &["audit", "password-file", "property-router", "scram", "topic-acl"];
+const GUESTS: &[&str] = &["bare", "greedy", "herald", "hostile", "keeper", "tagger", "warden"];
 
 /// What every import of a component must begin with.
 const CONTRACT: &str = "wasmqtt:plugin/";

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use wasmqtt_codec::{ReasonCode, Topic, Version};
 
+use super::depart::note_take_over;
 use super::greet::banned;
 use super::publish::is_reserved;
 use super::{Broker, Lane, Timer};
@@ -13,6 +14,7 @@ use crate::connection::handshake::{Admission, Hello, Terms, WillRequest};
 use crate::judge::{self, Connecting, Identity, IdentityLimits, Permissions, Refusal};
 use crate::limits::Limits;
 use crate::message::{Message, Origin, Parts};
+use crate::observe::{Event, Events, Kind};
 use crate::session::registry::Full;
 use crate::session::will::Will;
 use crate::session::{Session, State};
@@ -103,13 +105,14 @@ impl Broker {
         let entrant =
             Entrant { client, is_fresh, clean_start, expiry, will, limits: &limits, lane: number };
         let mut left_behind = Vec::new();
-        let place = self.take_place(now, entrant, &mut left_behind);
+        let place = self.take_place(&mut lane.events, now, entrant, &mut left_behind);
         // Whoever made way is gone, even if somebody else then took the place.
         for (client, will) in left_behind {
             // Nobody is there to be told of a refusal.
             let _ = self.publish_will(lane, now, &client, will);
         }
         let place = place?;
+        note_entry(&mut lane.events, &place);
         if place.present {
             // Rights may have changed while the client was away.
             self.rejudge(lane, now, &place.client, &place.session);
@@ -165,6 +168,7 @@ impl Broker {
     /// go, whatever comes of it.
     fn take_place(
         &self,
+        events: &mut Events,
         now: Moment,
         entrant: Entrant<'_>,
         left_behind: &mut Vec<LeftBehind>,
@@ -186,7 +190,7 @@ impl Broker {
             // A session without expiry ends with the connection that is about to lose it. A new one may have been
             // found, and ended, by another connection already.
             if state.ended || !is_new && (clean_start || state.expiry == 0) {
-                left_behind.extend(self.end(&session, state, now));
+                left_behind.extend(self.end(events, &session, state, now));
                 continue;
             }
             // Taken under the lock, so that numbers rise in the order in which connections got the session.
@@ -202,6 +206,9 @@ impl Broker {
             (state.will_due, state.ends_at, state.expiry) = (None, None, expiry);
             let timer = Timer::of(&mut state, attachment);
             drop(state);
+            if was_connected {
+                note_take_over(events, &session, old_client.as_ref());
+            }
             self.schedule(&session, timer);
             session.mailbox.attach(attachment, limits.queue, lane);
             // A will with a delay is not published, because the session goes on in time [MQTT-3.1.3-9].
@@ -212,6 +219,13 @@ impl Broker {
             }));
             return Ok(Place { session, attachment, present: !is_new, client });
         }
+    }
+}
+
+fn note_entry(events: &mut Events, place: &Place) {
+    let session = if place.present { Kind::SessionResumed } else { Kind::SessionCreated };
+    for kind in [Kind::ClientConnected, session] {
+        events.note(kind, || Event::of(kind, &place.client));
     }
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use parking_lot::MutexGuard;
-use wasmqtt_codec::Filter;
+use wasmqtt_codec::{Filter, ReasonCode};
 
 use super::{Broker, Lane, Timer};
 use crate::client::Client;
 use crate::connection::Departure;
 use crate::message::Message;
+use crate::observe::{Event, Events, Kind, Subject};
 use crate::session::{Due, Session, State};
 use crate::time::Moment;
 
@@ -37,8 +38,11 @@ impl Broker {
             state.will = None;
         }
         state.attachment = 0;
+        lane.events.note(Kind::ClientDisconnected, || {
+            of_session(Kind::ClientDisconnected, session, state.client.as_ref()).coded(how.code)
+        });
         if how.end_session || state.expiry == 0 {
-            if let Some((client, will)) = self.end(session, state, now) {
+            if let Some((client, will)) = self.end(&mut lane.events, session, state, now) {
                 let _ = self.publish_will(lane, now, &client, will);
             }
             return;
@@ -86,7 +90,7 @@ impl Broker {
         }
         state.scheduled = None;
         if state.ends_at.is_some_and(|end| end <= now) {
-            if let Some((client, will)) = self.end(session, state, now) {
+            if let Some((client, will)) = self.end(&mut lane.events, session, state, now) {
                 let _ = self.publish_will(lane, now, &client, will);
             }
             return;
@@ -105,6 +109,7 @@ impl Broker {
     /// Ends a stored session whose queue is full and whose policy is to end it. Answers the will that is now due.
     pub(super) fn end_overflowed(
         &self,
+        events: &mut Events,
         now: Moment,
         client_id: &str,
     ) -> Option<(Arc<Client>, Message)> {
@@ -114,19 +119,20 @@ impl Broker {
             // It was taken up again meanwhile; its connection finds the full queue itself.
             return None;
         }
-        self.end(&session, state, now)
+        self.end(events, &session, state, now)
     }
 
     /// Ends a session: what came through share groups goes to other members, nothing else of it is left, and a connection that has it finds out. Answers the will that is now
     /// due [MQTT-3.1.2-8]. Takes the state locked, as the caller found reason to end it.
     pub(super) fn end(
         &self,
+        events: &mut Events,
         session: &Arc<Session>,
         mut state: MutexGuard<'_, State>,
         now: Moment,
     ) -> Option<(Arc<Client>, Message)> {
         let is_first = !std::mem::replace(&mut state.ended, true);
-        state.attachment = 0;
+        let was_connected = std::mem::take(&mut state.attachment) != 0;
         (state.will_due, state.ends_at) = (None, None);
         let subscriptions = std::mem::take(&mut state.subscriptions);
         let mut left = std::mem::take(&mut state.inflight).into_shared();
@@ -135,6 +141,14 @@ impl Broker {
         let will = state.will.take();
         let client = state.client.take();
         drop(state);
+        if was_connected {
+            note_take_over(events, session, client.as_ref());
+        }
+        if is_first {
+            events.note(Kind::SessionEnded, || {
+                of_session(Kind::SessionEnded, session, client.as_ref())
+            });
+        }
         for filter in subscriptions.keys() {
             if let Ok(filter) = Filter::parse(filter) {
                 self.router.unsubscribe(filter, session.key);
@@ -152,4 +166,18 @@ impl Broker {
         let message = will.message(&client, now);
         Some((client, message))
     }
+}
+
+/// An event of a session and of the client that had it last.
+pub(super) fn of_session(kind: Kind, session: &Session, client: Option<&Arc<Client>>) -> Event {
+    let of_owner =
+        || Subject::Session { id: Arc::clone(&session.client_id), name: session.owner.clone() };
+    Event::new(kind, client.map_or_else(of_owner, |client| Subject::Client(Arc::clone(client))))
+}
+
+/// A connection loses its session to another: by the time it finds out, the other one has it.
+pub(super) fn note_take_over(events: &mut Events, session: &Session, client: Option<&Arc<Client>>) {
+    events.note(Kind::ClientDisconnected, || {
+        of_session(Kind::ClientDisconnected, session, client).coded(ReasonCode::SessionTakenOver)
+    });
 }

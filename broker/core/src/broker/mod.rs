@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use crate::judge::Judge;
 use crate::limits::BrokerLimits;
 use crate::mailbox::Notice;
+use crate::observe::Events;
 use crate::router::{Homes, Memo, Router};
 use crate::session::registry::Registry;
 use crate::session::{Due, Session, State};
@@ -36,6 +37,8 @@ pub struct Lane {
     homes: Homes,
     /// What this worker counted since it began.
     pub counters: Counters,
+    /// What happened here that somebody wants to know.
+    pub events: Events,
 }
 
 /// Counts of one worker; summed by whoever shows them.
@@ -57,6 +60,7 @@ impl Lane {
             memo: Memo::default(),
             homes: Homes::default(),
             counters: Counters::default(),
+            events: Events::default(),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::client::Client;
 use crate::judge::{self, Permit, Refusal, Screened, Transformed};
 use crate::mailbox::Delivery;
 use crate::message::{Message, Origin, Parts};
+use crate::observe::{Event, Events, Kind, Subject};
 use crate::session::Session;
 use crate::time::Moment;
 
@@ -49,7 +50,8 @@ impl Broker {
             let Parts { topic, qos, retain, .. } = parts;
             judge::authorize_publish(&mut *lane.judge, now, client, topic, qos, retain)
         };
-        match judged {
+        let topic = parts.topic;
+        let published = match judged {
             Ok(permit) => {
                 let message = Message::new(parts, Some(Arc::clone(client)));
                 let mut ended = Vec::new();
@@ -61,7 +63,44 @@ impl Broker {
                 lane.counters.refused += 1;
                 Err(refusal)
             }
+        };
+        if let Err(refusal) = &published {
+            note_refused(&mut lane.events, client, topic, 0, refusal);
         }
+        published
+    }
+
+    /// Publishes for somebody inside the broker, who comes in at
+    /// [`ListenerId::INTERNAL`](crate::client::ListenerId::INTERNAL) and whose own permissions say
+    /// where to. The message goes the road of every other; it names no publisher.
+    pub fn publish_internal(
+        &self,
+        lane: &mut Lane,
+        now: Moment,
+        publisher: &Arc<Client>,
+        message: Message,
+    ) -> Result<Published, Refusal> {
+        lane.judge.begin();
+        let judged = if is_reserved(message.topic()) {
+            Err(Refusal::new(ReasonCode::NotAuthorized).because("$SYS is the broker's own"))
+        } else {
+            let (topic, qos, retain) = (message.topic(), message.qos(), message.retain());
+            judge::authorize_publish(&mut *lane.judge, now, publisher, topic, qos, retain)
+        };
+        let told = told(&lane.events, &message);
+        let mut ended = Vec::new();
+        let published = match judged {
+            Ok(permit) => self.pass(lane, now, publisher, permit, message, &mut ended),
+            Err(refusal) => {
+                lane.counters.refused += 1;
+                Err(refusal)
+            }
+        };
+        self.end_all(lane, now, ended);
+        if let (Err(refusal), Some((topic, hops))) = (&published, told) {
+            note_refused(&mut lane.events, publisher, &topic, hops, refusal);
+        }
+        published
     }
 
     /// Publishes what the broker has to say of itself, retained, below `$SYS`. Nobody is asked: it is no client's.
@@ -77,7 +116,7 @@ impl Broker {
         };
         let Some(permit) = judge::permit_own(topic) else { return };
         let message = Message::new(parts, None);
-        let routed = self.router.route(&mut lane.memo, &mut lane.homes, permit, message);
+        let routed = self.router.route(&mut lane.memo, &mut lane.homes, permit, message, false);
         self.end_all(lane, now, routed.ended);
     }
 
@@ -103,7 +142,9 @@ impl Broker {
         while !(ended.is_empty() && wills.is_empty()) {
             // Subscribers come in no order; the same broker must do the same twice.
             ended.sort_unstable();
-            wills.extend(ended.drain(..).filter_map(|id| self.end_overflowed(now, &id)));
+            wills.extend(
+                ended.drain(..).filter_map(|id| self.end_overflowed(&mut lane.events, now, &id)),
+            );
             if let Some((client, will)) = wills.pop() {
                 // Nobody is there to be told of a refusal.
                 let _ = self.pass_will(lane, now, &client, will, &mut ended);
@@ -120,13 +161,18 @@ impl Broker {
         ended: &mut Vec<Arc<str>>,
     ) -> Result<Published, Refusal> {
         lane.judge.begin();
-        match judge::authorize_will(&mut *lane.judge, now, client, &will) {
+        let told = told(&lane.events, &will);
+        let published = match judge::authorize_will(&mut *lane.judge, now, client, &will) {
             Ok(permit) => self.pass(lane, now, client, permit, will, ended),
             Err(refusal) => {
                 lane.counters.refused += 1;
                 Err(refusal)
             }
+        };
+        if let (Err(refusal), Some((topic, hops))) = (&published, told) {
+            note_refused(&mut lane.events, client, &topic, hops, refusal);
         }
+        published
     }
 
     /// Transforms and routes what was permitted, and names the sessions it was too much for.
@@ -152,7 +198,12 @@ impl Broker {
             message
         };
         let retain = message.retain();
-        let mut routed = self.router.route(&mut lane.memo, &mut lane.homes, permit, message);
+        let name_losers = lane.events.wants(Kind::MessageDropped);
+        let Lane { memo, homes, .. } = lane;
+        let mut routed = self.router.route(memo, homes, permit, message, name_losers);
+        if let Some((message, losers)) = routed.losers.take() {
+            note_dropped(&mut lane.events, &message, losers);
+        }
         lane.counters.published += 1;
         lane.counters.dropped += routed.dropped as u64;
         ended.append(&mut routed.ended);
@@ -197,6 +248,35 @@ impl Broker {
             }
         });
     }
+}
+
+#[cold]
+fn note_dropped(events: &mut Events, message: &Message, losers: Vec<Arc<str>>) {
+    for id in losers {
+        events.note(Kind::MessageDropped, || {
+            Event::new(Kind::MessageDropped, Subject::Session { id, name: None })
+                .on(message.topic())
+                .coded(ReasonCode::QuotaExceeded)
+                .after(message.hops())
+        });
+    }
+}
+
+/// What is told of this message if it is refused, where somebody wants to know.
+fn told(events: &Events, message: &Message) -> Option<(Box<str>, u8)> {
+    events.wants(Kind::PublishRefused).then(|| (message.topic().into(), message.hops()))
+}
+
+fn note_refused(
+    events: &mut Events,
+    publisher: &Arc<Client>,
+    topic: &str,
+    hops: u8,
+    refusal: &Refusal,
+) {
+    events.note(Kind::PublishRefused, || {
+        Event::of(Kind::PublishRefused, publisher).on(topic).refused(refusal).after(hops)
+    });
 }
 
 /// Topics that only the broker itself publishes to.

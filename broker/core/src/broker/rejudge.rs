@@ -8,6 +8,7 @@ use wasmqtt_codec::{Filter, topic};
 use super::{Broker, Lane};
 use crate::client::Client;
 use crate::judge::{self, Subject};
+use crate::observe::{Event, Kind};
 use crate::session::Session;
 use crate::time::Moment;
 
@@ -80,8 +81,11 @@ impl Broker {
             }
             drop(state);
             self.align(filter, session);
-            if judged.is_err() {
+            if let Err(refusal) = judged {
                 self.pass_on(filter, session);
+                lane.events.note(Kind::Unsubscribed, || {
+                    Event::of(Kind::Unsubscribed, client).on(&name).refused(&refusal)
+                });
                 denied.push(name);
             }
         }

@@ -11,6 +11,7 @@ use super::{Broker, Lane};
 use crate::client::Client;
 use crate::judge;
 use crate::limits::Limits;
+use crate::observe::{Event, Kind};
 use crate::session::Session;
 use crate::subscription::SubscriptionOptions;
 use crate::time::Moment;
@@ -35,8 +36,13 @@ impl Broker {
                 return ReasonCode::QuotaExceeded;
             }
             let identifier = subscribe.subscription_identifier;
-            self.subscribe_one(lane, now, &holder, identifier, subscription)
-                .unwrap_or_else(|code| code)
+            let granted = self.subscribe_one(lane, now, &holder, identifier, subscription);
+            let (kind, code) = match granted {
+                Ok(code) => (Kind::Subscribed, code),
+                Err(code) => (Kind::SubscribeRefused, code),
+            };
+            lane.events.note(kind, || Event::of(kind, client).on(subscription.filter).coded(code));
+            code
         };
         subscribe.subscriptions.iter().enumerate().map(grant).collect()
     }
@@ -99,7 +105,13 @@ impl Broker {
     }
 
     /// Unsubscribes. One code per filter, in order [MQTT-3.10.4-5].
-    pub fn unsubscribe(&self, session: &Session, unsubscribe: &Unsubscribe<'_>) -> Vec<ReasonCode> {
+    pub fn unsubscribe(
+        &self,
+        lane: &mut Lane,
+        client: &Arc<Client>,
+        session: &Session,
+        unsubscribe: &Unsubscribe<'_>,
+    ) -> Vec<ReasonCode> {
         let remove = |filter: &&str| {
             let Ok(filter) = Filter::parse(filter) else {
                 return ReasonCode::TopicFilterInvalid;
@@ -107,7 +119,13 @@ impl Broker {
             let known = session.state.lock().subscriptions.remove(filter.as_str()).is_some();
             self.align(filter, session);
             self.pass_on(filter, session);
-            if known { ReasonCode::Success } else { ReasonCode::NoSubscriptionExisted }
+            if !known {
+                return ReasonCode::NoSubscriptionExisted;
+            }
+            lane.events.note(Kind::Unsubscribed, || {
+                Event::of(Kind::Unsubscribed, client).on(filter.as_str()).coded(ReasonCode::Success)
+            });
+            ReasonCode::Success
         };
         unsubscribe.filters.iter().map(remove).collect()
     }

@@ -317,6 +317,7 @@ impl Connection {
                 .session_expiry_interval
                 .map(|expiry| expiry.min(self.limits.session_expiry_max)),
             end_session: false,
+            code: Some(disconnect.reason),
         })
     }
 

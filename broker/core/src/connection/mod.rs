@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmqtt_codec::{PacketId, Version};
+use wasmqtt_codec::{PacketId, ReasonCode, Version};
 
 use crate::client::Client;
 use crate::fault::Fault;
@@ -40,11 +40,14 @@ pub struct Departure {
     pub session_expiry: Option<u32>,
     /// The session ends with the connection, whatever its expiry.
     pub end_session: bool,
+    /// What ended it: as the client said, or as it was told. None when the stream just ended.
+    pub code: Option<ReasonCode>,
 }
 
 impl Departure {
     /// Anything but a proper DISCONNECT.
-    pub const LOST: Self = Self { with_will: true, session_expiry: None, end_session: false };
+    pub const LOST: Self =
+        Self { with_will: true, session_expiry: None, end_session: false, code: None };
 }
 
 /// A connected client, after the handshake.

@@ -71,6 +71,8 @@ pub(crate) struct Routed {
     pub(crate) dropped: usize,
     /// Clients whose session is to be ended: its policy says so, and nobody is there to do it.
     pub(crate) ended: Vec<Arc<str>>,
+    /// Whose mailboxes had to drop because of this message, where somebody wants to know.
+    pub(crate) losers: Option<(Arc<Message>, Vec<Arc<str>>)>,
     /// Neither kept nor handed to anybody: the store is full.
     pub(crate) store_full: bool,
 }
@@ -122,16 +124,19 @@ impl Router {
         removed
     }
 
-    /// Hands a judged message to everybody who wants it, and keeps it when it is retained.
+    /// Hands a judged message to everybody who wants it, and keeps it when it is retained. Those who had to drop are
+    /// counted, and named if that is wanted.
     pub(crate) fn route(
         &self,
         memo: &mut Memo,
         homes: &mut Homes,
         _permit: Permit,
         message: Message,
+        name_losers: bool,
     ) -> Routed {
-        let mut routed = Routed::default();
         let message = Arc::new(message);
+        let losers = name_losers.then(|| (Arc::clone(&message), Vec::new()));
+        let mut routed = Routed { losers, ..Routed::default() };
         if message.retain() && self.retained.write().set(&message).is_err() {
             // Nobody gets what its publisher is told was refused: it may come again.
             return Routed { store_full: true, ..routed };
@@ -264,6 +269,9 @@ impl Router {
 
 impl Routed {
     fn count(&mut self, pushed: Pushed, mailbox: &Mailbox) {
+        if let (Some((_, losers)), false) = (&mut self.losers, pushed == Pushed::Queued) {
+            losers.push(Arc::clone(mailbox.client_id()));
+        }
         match pushed {
             Pushed::Queued => self.taken += 1,
             Pushed::Displaced(_) => {

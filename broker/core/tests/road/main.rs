@@ -7,6 +7,7 @@ mod abuse;
 mod auth;
 mod delivery;
 mod entrance;
+mod events;
 mod expiry;
 mod features;
 mod identity;

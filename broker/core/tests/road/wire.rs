@@ -344,7 +344,7 @@ impl Wire {
             }
             Inbound::Unsubscribe(unsubscribe) => {
                 let id = unsubscribe.packet_id;
-                let codes = broker.unsubscribe(&session, &unsubscribe);
+                let codes = broker.unsubscribe(lane, &who, &session, &unsubscribe);
                 client.connection.unsubscribed(id, &codes, out);
             }
             Inbound::Authenticate(question) => self.asked = Some(question),

@@ -121,7 +121,7 @@ impl Staged {
 }
 
 /// Enough of a topic for a line in the log.
-fn excerpt(text: &str) -> &str {
+pub(crate) fn excerpt(text: &str) -> &str {
     text.get(..text.floor_char_boundary(200)).unwrap_or_default()
 }
 

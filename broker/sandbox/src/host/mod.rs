@@ -6,6 +6,7 @@ pub(crate) mod clock;
 mod kv;
 pub(crate) mod log;
 pub(crate) mod messages;
+mod publisher;
 pub(crate) mod random;
 mod revocation;
 pub(crate) mod wasi;
@@ -20,6 +21,7 @@ use self::messages::Staged;
 use crate::budget::Budget;
 use crate::kv::Store;
 use crate::options::{Clock, PluginLimits};
+use crate::outbox::Publisher;
 use crate::revocation::Revocations;
 
 /// What all instances of one plugin share.
@@ -36,6 +38,8 @@ pub(crate) struct Surroundings {
     pub(crate) kv: Arc<Store>,
     /// Bytes it may hold.
     pub(crate) kv_limit: usize,
+    /// Where to publish, if that is granted.
+    pub(crate) publisher: Option<Arc<Publisher>>,
 }
 
 /// The data of one instance's store.
@@ -47,6 +51,8 @@ pub(crate) struct Host {
     pub(crate) client: Option<Arc<Client>>,
     /// The message of the call in progress.
     pub(crate) message: Option<Staged>,
+    /// How many [hops](wasmqtt_core::message::Message::hops) led to the call in progress; none during `init`.
+    pub(crate) cause: Option<u8>,
     /// The last error line of the call in progress: what a guest says before it traps.
     pub(crate) last_words: Option<String>,
     /// What it wrote to standard output and error without an end of line.
@@ -63,6 +69,7 @@ impl Host {
             budget: Budget::default(),
             client: None,
             message: None,
+            cause: None,
             last_words: None,
             lines: wasi::Lines::default(),
             handles: 0,

@@ -61,7 +61,7 @@ fn listener(
 ) -> Listener {
     let preset = fields.word("preset", Preset::WORDS);
     let base = preset::listener(preset);
-    let mut chain = |key| chain(&mut fields, key, plugins, reporter);
+    let mut chain = |key| chain(&mut fields, "listener", key, plugins, reporter);
     let listener = Listener {
         authenticate: chain("authenticate"),
         authorize: chain("authorize"),
@@ -149,8 +149,9 @@ fn taken(address: SocketAddr, place: Place, earlier: &[Found], reporter: &Report
 }
 
 /// A name no plugin has is an error, never an open door.
-fn chain(
+pub(super) fn chain(
     fields: &mut Fields<'_>,
+    table: &str,
     key: &'static str,
     plugins: &[Text<'_>],
     reporter: &Reporter<'_>,
@@ -160,10 +161,10 @@ fn chain(
     for Text { text, place } in texts {
         let declared = plugins.iter().any(|plugin| plugin.text == text);
         if chain.iter().any(|name| name == text) {
-            let message = format!("`listener.{key}` names plugin {} twice", quote(text));
+            let message = format!("`{table}.{key}` names plugin {} twice", quote(text));
             reporter.error(place, message, Some("a chain asks each plugin once".into()));
         } else if !declared && !reporter.incomplete {
-            let message = format!("`listener.{key}`: there is no plugin {}", quote(text));
+            let message = format!("`{table}.{key}`: there is no plugin {}", quote(text));
             let help = suggestion(text, plugins.iter().map(|plugin| plugin.text));
             reporter.error(place, message, help.or(Some("add it as a [[plugin]]".into())));
         } else {

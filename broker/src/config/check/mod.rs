@@ -30,11 +30,13 @@ pub(super) fn check(document: Document) -> Result<(Config, Vec<Problem>), Report
         Reporter { sources: &sources, problems: RefCell::new(Problems::default()), incomplete };
     let mut fields = Fields::new(&reporter, Some(&root), "", Place { file: 0, start: 0, end: 0 });
 
-    let broker = broker(fields.table("broker"), &reporter);
+    let mut broker_fields = fields.table("broker");
     let before = reporter.errors();
     let limits = limits::global(fields.table("limits"));
     let readable = (reporter.errors() == before).then_some(&limits);
     let (plugins, names) = plugin::plugins(&mut fields, &reporter);
+    let observe = listener::chain(&mut broker_fields, "broker", "observe", &names, &reporter);
+    let broker = Broker { observe, ..broker(broker_fields, &reporter) };
     let listeners = listener::listeners(&mut fields, readable, &names, &reporter);
     let log = log(fields.table("log"));
     let admin = admin(&mut fields, &reporter);
@@ -43,7 +45,7 @@ pub(super) fn check(document: Document) -> Result<(Config, Vec<Problem>), Report
     fields.finish();
 
     no_listener(&root, &reporter);
-    unused(&plugins, &names, &listeners, &reporter);
+    unused(&plugins, &names, &listeners, &broker, &reporter);
 
     problems.append(reporter.problems.into_inner());
     let report = problems.into_report();
@@ -75,6 +77,7 @@ fn broker(mut fields: Fields<'_>, reporter: &Reporter<'_>) -> Broker {
         sys_interval: fields
             .seconds("sys_interval", Duration::ZERO..=Duration::from_hours(24))
             .unwrap_or(base.sys_interval),
+        observe: base.observe,
     };
     if let Some(text) = data_dir
         && broker.data_dir != base.data_dir
@@ -142,19 +145,27 @@ fn no_listener(root: &Table, reporter: &Reporter<'_>) {
     reporter.problems.borrow_mut().push(0, problem);
 }
 
-fn unused(plugins: &[Plugin], names: &[Text<'_>], listeners: &[Listener], reporter: &Reporter<'_>) {
+fn unused(
+    plugins: &[Plugin],
+    names: &[Text<'_>],
+    listeners: &[Listener],
+    broker: &Broker,
+    reporter: &Reporter<'_>,
+) {
     if reporter.incomplete || reporter.errors() > 0 {
         return;
     }
     for plugin in plugins {
         let mut chains = listeners.iter().flat_map(Listener::chains);
-        let named = chains.any(|(_, chain)| chain.contains(&plugin.name));
+        let named = broker.observe.contains(&plugin.name)
+            || chains.any(|(_, chain)| chain.contains(&plugin.name));
         let place = names.iter().find(|name| name.text == plugin.name).map(|name| name.place);
         if let Some(place) = place
             && !named
         {
             let message = format!("plugin {} is never asked", quote(&plugin.name));
-            let help = "name it in a listener's `authenticate`, `authorize` or `transform`";
+            let help = "name it in a listener's `authenticate`, `authorize` or `transform`, or in \
+                        `broker.observe`";
             reporter.warning(place, message, Some(help.into()));
         }
     }

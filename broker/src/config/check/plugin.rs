@@ -93,6 +93,11 @@ fn limits(mut fields: Fields<'_>) -> PluginLimits {
         memory: fields.size("memory", 64 << 10..=1 << 30).unwrap_or(base.memory),
         call: fields.time("call", deadline()).unwrap_or(base.call),
         authenticate: fields.time("authenticate", deadline()).unwrap_or(base.authenticate),
+        observe: fields.time("observe", deadline()).unwrap_or(base.observe),
+        queued_events: fields.count("queued_events", 1..=1_000_000).unwrap_or(base.queued_events),
+        queued_publications: fields
+            .count("queued_publications", 1..=100_000)
+            .unwrap_or(base.queued_publications),
         log_lines_per_second: fields
             .count("log_lines_per_second", 0..=100_000)
             .unwrap_or(base.log_lines_per_second),
@@ -115,16 +120,8 @@ fn kv(fields: &mut Fields<'_>, limit: &mut u64) -> bool {
 }
 
 fn grants(mut fields: Fields<'_>, limits: &mut PluginLimits, reporter: &Reporter<'_>) -> Grants {
-    let mut topics = Vec::new();
-    for Text { text, place } in fields.texts("topics").unwrap_or_default() {
-        match topic::fault(text) {
-            None => topics.push(text.to_owned()),
-            Some(fault) => {
-                let message = format!("`plugin.grants.topics`: {} {fault}", quote(text));
-                reporter.error(place, message, None);
-            }
-        }
-    }
+    let topics = filters(&mut fields, "topics", reporter);
+    let publish = filters(&mut fields, "publish", reporter);
     for key in LATER {
         if let Some(entry) = fields.entry(key) {
             let message = format!("`plugin.grants.{key}` is not served by this version");
@@ -134,7 +131,21 @@ fn grants(mut fields: Fields<'_>, limits: &mut PluginLimits, reporter: &Reporter
     let revocation = fields.flag("revocation").unwrap_or(false);
     let kv = kv(&mut fields, &mut limits.kv);
     fields.finish();
-    Grants { topics, revocation, kv }
+    Grants { topics, publish, revocation, kv }
+}
+
+fn filters(fields: &mut Fields<'_>, key: &'static str, reporter: &Reporter<'_>) -> Vec<String> {
+    let mut filters = Vec::new();
+    for Text { text, place } in fields.texts(key).unwrap_or_default() {
+        match topic::fault(text) {
+            None => filters.push(text.to_owned()),
+            Some(fault) => {
+                let message = format!("`plugin.grants.{key}`: {} {fault}", quote(text));
+                reporter.error(place, message, None);
+            }
+        }
+    }
+    filters
 }
 
 fn config(fields: &mut Fields<'_>, reporter: &Reporter<'_>) -> Json {

@@ -448,6 +448,10 @@ fn a_plugin_is_checked_value_by_value() {
             "grants.kv = []",
             "`plugin.grants.kv` must be a boolean, not an array (write true or false)",
         ),
+        ("grants.publish = [\"a/#/b\"]", "`plugin.grants.publish`: `a/#/b` is not a topic filter"),
+        ("limits.queued_events = 0", "is 0: it must be 1 to 1000000"),
+        ("limits.queued_publications = 100001", "is 100001: it must be 1 to 100000"),
+        ("limits.observe = \"61s\"", "it must be 1ms to 1m"),
         ("grants.topics = [\"a/#/b\"]", "`#` must be the whole of the last level"),
         ("grants.topics = [\"\"]", "`plugin.grants.topics`: `` is empty"),
         (

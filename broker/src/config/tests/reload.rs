@@ -27,6 +27,7 @@ fn every_change_is_named_with_its_path_and_its_effect() {
         ("\"data\"", "\"date\"", "broker.data_dir", Restart),
         ("\"round-robin\"", "\"sticky\"", "broker.shared_strategy", Restart),
         ("sys_interval = \"10s\"", "sys_interval = 0", "broker.sys_interval", Restart),
+        ("observe = []", "observe = [\"acl\"]", "broker.observe", Live),
         (
             "\"tcp\"\nbind = \"127.0.0.1:1\"",
             "\"tcp\"\nbind = \"127.0.0.1:9\"",

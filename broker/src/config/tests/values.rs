@@ -17,6 +17,7 @@ const EVERYTHING: &str = r#"
 workers = 3
 data_dir = "/var/lib/wasmqtt"
 sys_interval = "1m30s"
+observe = ["file"]
 shared_strategy = "ordered"
 
 [limits]
@@ -78,8 +79,8 @@ path = "no/such/file.wasm"
 sha256 = "00112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff"
 on_failure = "open"
 reauthorize = true
-limits = { memory = "1MiB", call = "1ms", authenticate = "60s", log_lines_per_second = 0, kv = "2MiB" }
-grants = { topics = ["routed/#", "$${odd}/+"], revocation = true, kv = true }
+limits = { memory = "1MiB", call = "1ms", authenticate = "60s", observe = "1m", queued_events = 1, queued_publications = 2, log_lines_per_second = 0, kv = "2MiB" }
+grants = { topics = ["routed/#", "$${odd}/+"], publish = ["own/#"], revocation = true, kv = true }
 [plugin.config]
 topic = "routed/${value}/${topic}"
 secret = "${env:WASMQTT_SECRET}"
@@ -192,7 +193,11 @@ fn every_key_of_a_plugin_is_read() {
     assert_eq!((plugin.limits.memory, plugin.limits.log_lines_per_second), (1 << 20, 0));
     assert_eq!(plugin.limits.call, Duration::from_millis(1));
     assert_eq!(plugin.limits.authenticate, Duration::from_mins(1));
+    assert_eq!(plugin.limits.observe, Duration::from_mins(1));
+    assert_eq!((plugin.limits.queued_events, plugin.limits.queued_publications), (1, 2));
     assert_eq!(plugin.grants.topics, ["routed/#", "${odd}/+"]);
+    assert_eq!(plugin.grants.publish, ["own/#"]);
+    assert_eq!(good(EVERYTHING).broker.observe, ["file"]);
     assert!(plugin.grants.revocation);
     assert_eq!((plugin.grants.kv, plugin.limits.kv), (true, 2 << 20));
     assert_eq!(plugin.location.to_string(), "wasmqtt.toml:61");
