@@ -169,7 +169,7 @@ impl Probe {
         client: &Arc<Client>,
         request: &Request<'_>,
     ) -> Result<Option<Decision>, String> {
-        let answer = self.plugin.authorize(&mut self.guest, WORKER, client, request);
+        let answer = self.plugin.authorize(&mut self.guest, WORKER, 0, client, request);
         answer.map(|(decision, _)| decision).map_err(words)
     }
 
