@@ -257,7 +257,8 @@ impl Preparation<'_> {
         let told = |cause| LoadError::plugin(&spec.location, &spec.name, cause);
         let linked = self.link(spec, &mut HashMap::new()).map_err(told)?;
         let mut seat = [Vec::new()];
-        let plugin = self.prove(spec, linked, &listener_names(&[]), &mut seat).map_err(told)?;
+        let (plugin, _) =
+            self.prove(spec, linked, &listener_names(&[]), &mut seat).map_err(told)?;
         let first = seat.into_iter().flatten().flatten().next();
         match first {
             Some(guest) => Ok((plugin, guest)),
