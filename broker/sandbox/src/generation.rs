@@ -25,6 +25,9 @@ use crate::revocation::Revocations;
 use crate::selection::Selection;
 use crate::tally::Tallies;
 
+/// The instance of an observer, until its thread takes it.
+type Stand = Mutex<Option<Guest>>;
+
 /// Plugins, their chains, and one set of fresh instances per worker.
 pub struct Generation {
     pub(crate) number: u64,
@@ -35,7 +38,7 @@ pub struct Generation {
     internal: Chain,
     seats: Box<[Mutex<Option<Seat>>]>,
     /// By plugin: the instance of one that observes.
-    observers: Box<[Option<Mutex<Option<Guest>>>]>,
+    observers: Box<[Option<Stand>]>,
 }
 
 /// What became of one plugin so far. Counts go on across reloads of a plugin of the same name.
@@ -306,7 +309,7 @@ impl Preparation<'_> {
         linked: Linked,
         listeners: &Arc<[Box<str>]>,
         seats: &mut [Vec<Option<Guest>>],
-    ) -> Result<(Plugin, Option<Mutex<Option<Guest>>>), LoadCause> {
+    ) -> Result<(Plugin, Option<Stand>), LoadCause> {
         let running = self.running.plugins.iter().find(|plugin| plugin.spec.name == spec.name);
         let tallies = running.map(|plugin| Arc::clone(&plugin.tallies));
         let shape = &linked.blueprint.shape;
