@@ -227,7 +227,10 @@ impl World {
             user_properties: UserProperties::EMPTY,
             filters: vec![&filter],
         };
-        let codes = self.broker.unsubscribe(&self.members[number].session, &unsubscribe);
+        let Self { broker, lanes, members, .. } = self;
+        let Member { client, session, .. } = &members[number];
+        let lane = &mut lanes[number % LANES];
+        let codes = broker.unsubscribe(lane, client, session, &unsubscribe);
         let known = self.naive.unsubscribe(number, &filter);
         assert_eq!(codes.len(), 1);
         assert_eq!(codes[0].is_error(), !naive::is_filter(&filter), "{filter:?}: {codes:?}");

@@ -247,7 +247,7 @@ fn receive(
         }
         Inbound::Unsubscribe(unsubscribe) => {
             let (id, filters) = (unsubscribe.packet_id, unsubscribe.filters.len());
-            let codes = broker.unsubscribe(&session, &unsubscribe);
+            let codes = broker.unsubscribe(lane, &client, &session, &unsubscribe);
             assert_eq!(codes.len(), filters);
             connection.unsubscribed(id, &codes, out);
         }
