@@ -150,7 +150,7 @@ pub(crate) fn plugins(config: &Config) -> Vec<PluginSpec> {
             revocation: plugin.grants.revocation,
             kv: plugin.grants.kv,
         },
-        config: plugin.config.to_string(),
+        config: plugin.config_with_contents().to_string(),
         location: plugin.location.to_string(),
     };
     config.plugins.iter().map(spec).collect()

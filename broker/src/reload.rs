@@ -120,7 +120,10 @@ impl Server {
 
 /// Every file whose change is a reason to reload this configuration.
 pub(crate) fn watched(config: &Config) -> Watched {
-    let plugins = config.plugins.iter().map(|plugin| plugin.path.clone());
+    let plugins = config.plugins.iter().flat_map(|plugin| {
+        let handed = plugin.files.values().map(|file| file.path.clone());
+        std::iter::once(plugin.path.clone()).chain(handed)
+    });
     Watched {
         files: config.sources.iter().cloned().chain(plugins).collect(),
         directories: config.include_directories.clone(),
@@ -130,7 +133,7 @@ pub(crate) fn watched(config: &Config) -> Watched {
 /// What the watcher looks at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Watched {
-    /// Configuration files and components.
+    /// Configuration files, components, and the files they are handed.
     pub files: Vec<std::path::PathBuf>,
     /// Directories in which every file matters.
     pub directories: Vec<std::path::PathBuf>,

@@ -56,6 +56,7 @@ mod registration;
 pub mod revocation;
 #[cfg(not(target_family = "wasm"))]
 pub mod test;
+mod text;
 
 pub use authentication::{Authentication, Effect, Identity, Limits, Outcome, Permission};
 pub use authorization::{Action, Answer, Authorization, Decision, Request};
@@ -67,6 +68,7 @@ pub use observation::{Event, EventKind, Observation};
 pub use publisher::Publication;
 pub use refusal::{Failure, Refusal};
 pub use registration::{Actions, Registration, Selector};
+pub use text::Text;
 
 /// The examples of the guide compile.
 #[cfg(doctest)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use wasmqtt_plugin::{
     Actions, Client, Connect, Decision, Failure, Identity, Message, NoConfig, Plugin, Protocol,
-    Refusal, Registration, Transformation, Verdict, clock, test,
+    Refusal, Registration, Text, Transformation, Verdict, clock, test,
 };
 
 struct Anything;
@@ -156,4 +156,48 @@ fn words_of_the_contract_are_built_from_plain_values() {
     assert_eq!(connect.password_text(), Some("secret"));
     assert_eq!(connect.user_property("x"), None);
     assert_eq!(Failure::transient("busy"), Failure::Transient("busy".to_owned()));
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rules {
+    rules: Text,
+}
+
+struct Ruled(Text);
+
+impl Plugin for Ruled {
+    type Config = Rules;
+    fn init(config: Rules) -> Result<(Self, Registration), String> {
+        Ok((Self(config.rules), Registration::new()))
+    }
+}
+
+#[test]
+fn a_text_is_written_in_the_configuration_or_comes_from_a_file() {
+    let text = |config: &str| test::init::<Ruled>(config).unwrap().0.0;
+    let written = text(r#"{"rules": "one\ntwo"}"#);
+    assert_eq!(written.lines().collect::<Vec<_>>(), [(1, "one"), (2, "two")]);
+    assert_eq!((written.as_str(), written.file()), ("one\ntwo", None));
+    assert_eq!(written.error(2, "is wrong"), "line 2: is wrong");
+    let file = text(r#"{"rules": {"file": "etc/r.acl", "content": "\ufeffone\r\n\r\nthree\r\n"}}"#);
+    assert_eq!(file.lines().collect::<Vec<_>>(), [(1, "one"), (2, ""), (3, "three")]);
+    assert_eq!(
+        (file.file(), file.error(3, "is wrong")),
+        (Some("etc/r.acl"), "etc/r.acl:3: is wrong".into())
+    );
+    assert!(!format!("{file:?}").contains("three"));
+}
+
+#[test]
+fn a_text_that_is_empty_or_no_text_is_an_error_that_names_the_key_and_the_file() {
+    for (rules, expected) in [
+        (r#""""#, "rules: the text is empty"),
+        (r#"" \n\t""#, "rules: the text is empty"),
+        (r#"{"file": "r.acl", "content": "\ufeff\n"}"#, "rules: r.acl is empty"),
+        ("7", "rules: invalid type: integer `7`, expected a string or { file = \"PATH\" }"),
+        (r#"{"file": "r.acl"}"#, "rules: missing field `content`"),
+    ] {
+        assert_eq!(error::<Ruled>(&format!(r#"{{"rules": {rules}}}"#)), expected, "{rules}");
+    }
 }

@@ -196,6 +196,7 @@ fn compare_plugin(diff: &mut Diff, old: &Plugin, new: &Plugin) {
         limits,
         grants,
         config,
+        files,
         location: _, // the same plugin on another line
     } = old;
     let of = |key: &str| format!("plugin.{name}.{key}");
@@ -205,5 +206,5 @@ fn compare_plugin(diff: &mut Diff, old: &Plugin, new: &Plugin) {
     diff.compare(of("reauthorize"), *reauthorize, new.reauthorize, Effect::Live);
     diff.compare(of("limits"), limits, &new.limits, Effect::Live);
     diff.compare(of("grants"), grants, &new.grants, Effect::Live);
-    diff.compare(of("config"), config, &new.config, Effect::Live);
+    diff.compare(of("config"), (config, files), (&new.config, &new.files), Effect::Live);
 }

@@ -16,6 +16,8 @@
 //!   replaced, and `$${env:` stands for `${env:`. Keys, and what a variable brought, are not looked at.
 //! - A plugin's `path` is relative to the working directory; where no file is there, it is relative to the
 //!   directory of the configuration file that names it.
+//! - `{ file = "PATH" }` inside `[plugin.config]` is a file that the plugin is handed, looked for like its `path`:
+//!   read with the configuration, UTF-8, and at most 16 MiB for one plugin. A change of it is a reason to reload.
 
 mod check;
 mod diff;
@@ -37,7 +39,7 @@ pub use self::{
     model::{
         Admin, Auth, Broker, Config, DefaultAnswer, Features, Flapping, Grants, Limits, Listener,
         Location, Log, LogFormat, LogLevel, OnDeniedPublish, OnDuplicate, OnFailure, Overflow,
-        Plugin, PluginLimits, Preset, Protocol, Queue, SharedStrategy, Version,
+        Plugin, PluginFile, PluginLimits, Preset, Protocol, Queue, SharedStrategy, Version,
     },
     print::print,
     problem::{Problem, Report, Severity},

@@ -4,6 +4,7 @@
 //! enforces the bounds named here.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -152,8 +153,54 @@ pub struct Plugin {
     /// `[plugin.config]`, always an object: handed to the plugin's `init` as JSON. Dates are strings.
     /// Default empty.
     pub config: serde_json::Value,
+    /// The files that `config` names with `{ file = "PATH" }`, by the path as it is written there.
+    pub files: BTreeMap<String, PluginFile>,
     /// Where it is configured.
     pub location: Location,
+}
+
+impl Plugin {
+    /// What `init` is handed: `config`, where each `{ "file": "PATH" }` has become
+    /// `{ "file": "PATH", "content": "..." }`.
+    pub fn config_with_contents(&self) -> serde_json::Value {
+        let mut config = self.config.clone();
+        self.fill_in(&mut config);
+        config
+    }
+
+    fn fill_in(&self, value: &mut serde_json::Value) {
+        use serde_json::Value;
+        match value {
+            Value::Array(values) => values.iter_mut().for_each(|value| self.fill_in(value)),
+            Value::Object(fields) => {
+                let path = fields.get("file").and_then(Value::as_str);
+                let named =
+                    path.filter(|_| fields.len() == 1).and_then(|path| self.files.get(path));
+                match named {
+                    Some(file) => {
+                        fields.insert("content".to_owned(), file.content.clone().into());
+                    }
+                    None => fields.values_mut().for_each(|value| self.fill_in(value)),
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A file that a plugin is handed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PluginFile {
+    /// Resolved as the path of a component is.
+    pub path: PathBuf,
+    /// All of it. Secrets, often.
+    pub content: String,
+}
+
+impl fmt::Debug for PluginFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} bytes)", self.path.display(), self.content.len())
+    }
 }
 
 words! {

@@ -1,47 +1,39 @@
-//! Authorization: ordered rules over topic filters, the first that applies wins.
-//!
-//! ```toml
-//! [plugin.config]
-//! no_match = "abstain"                    # or "deny": what no rule is about
-//! reuse_ms = 60000                        # how long the broker may reuse an answer
-//! rules = [
-//!   { effect = "deny",  filter = "secret/#" },
-//!   { effect = "allow", filter = "devices/${username}/#" },
-//!   { effect = "allow", filter = "weather/+", actions = ["subscribe"], users = ["bob"], max_qos = 1 },
-//! ]
-//! ```
+//! Authorization: ordered rules over topic filters, or a file in mosquitto's format. What an operator can
+//! configure is in `README.md`.
 //!
 //! A publication is about a topic, so a rule applies when its filter matches. A subscription is about many
 //! topics: a rule allows it only when its filter covers all of them, and denies it when its filter
 //! overlaps with any of them, so that subscribing to `#` never shows `secret/#`.
 
 mod filter;
+mod mosquitto;
 
 use std::time::Duration;
 
 use filter::{Dollar, Filter, Variables};
+use mosquitto::AclFile;
 use serde::Deserialize;
 use serde_json::Value;
 use wasmqtt_plugin::{
     Action, Actions, Authorization, Client, Decision, Failure, Plugin, Qos, Refusal, Registration,
-    Request, export,
+    Request, Text, export,
 };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
     /// Read one by one, so that an error can say which rule it is in.
-    rules: Vec<Value>,
-    #[serde(default)]
-    no_match: NoMatch,
+    rules: Option<Vec<Value>>,
+    /// In mosquitto's format.
+    acl: Option<Text>,
+    no_match: Option<NoMatch>,
     #[serde(default = "a_minute")]
     reuse_ms: u32,
 }
 
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 enum NoMatch {
-    #[default]
     Abstain,
     Deny,
 }
@@ -87,8 +79,13 @@ struct Rule {
     max_qos: Option<Qos>,
 }
 
+enum Judge {
+    Rules(Vec<Rule>),
+    Mosquitto(AclFile),
+}
+
 struct TopicAcl {
-    rules: Vec<Rule>,
+    judge: Judge,
     no_match: NoMatch,
     reuse: Duration,
 }
@@ -97,42 +94,72 @@ impl Plugin for TopicAcl {
     type Config = Config;
 
     fn init(config: Config) -> Result<(Self, Registration), String> {
-        if config.rules.is_empty() {
-            return Err("rules: is empty; write at least one rule, for example \
-                 { effect = \"allow\", filter = \"devices/${username}/#\" }"
-                .to_owned());
-        }
-        let mut rules = Vec::with_capacity(config.rules.len());
-        for (index, rule) in config.rules.into_iter().enumerate() {
-            rules.push(Rule::parse(rule).map_err(|error| format!("rule {}: {error}", index + 1))?);
-        }
-        let mut actions = Actions::empty();
-        if config.no_match == NoMatch::Deny {
-            actions = Actions::PUBLISH | Actions::SUBSCRIBE;
-        }
-        for rule in &rules {
-            actions |= rule.actions;
-        }
         let reuse = Duration::from_millis(config.reuse_ms.into());
-        let acl = Self { rules, no_match: config.no_match, reuse };
-        Ok((acl, Registration::new().authorize(actions)))
+        let (judge, actions, no_match) = match (config.rules, config.acl) {
+            (Some(rules), None) => {
+                let rules = parse_rules(rules)?;
+                let no_match = config.no_match.unwrap_or(NoMatch::Abstain);
+                let mut actions = Actions::empty();
+                if no_match == NoMatch::Deny {
+                    actions = Actions::PUBLISH | Actions::SUBSCRIBE;
+                }
+                let of_rules = rules.iter().fold(actions, |all, rule| all | rule.actions);
+                (Judge::Rules(rules), of_rules, no_match)
+            }
+            (None, Some(acl)) => {
+                let file = AclFile::parse(&acl).map_err(|error| format!("acl: {error}"))?;
+                // What mosquitto does with what no line is about.
+                let no_match = config.no_match.unwrap_or(NoMatch::Deny);
+                (Judge::Mosquitto(file), Actions::all(), no_match)
+            }
+            _ => {
+                return Err("write either rules, for example [{ effect = \"allow\", filter = \
+                     \"devices/${username}/#\" }], or acl = { file = \"PATH\" } in mosquitto's format"
+                    .to_owned());
+            }
+        };
+        Ok((Self { judge, no_match, reuse }, Registration::new().authorize(actions)))
     }
+}
+
+fn parse_rules(rules: Vec<Value>) -> Result<Vec<Rule>, String> {
+    if rules.is_empty() {
+        return Err("rules: is empty; write at least one rule, for example \
+             { effect = \"allow\", filter = \"devices/${username}/#\" }"
+            .to_owned());
+    }
+    let mut parsed = Vec::with_capacity(rules.len());
+    for (index, rule) in rules.into_iter().enumerate() {
+        parsed.push(Rule::parse(rule).map_err(|error| format!("rule {}: {error}", index + 1))?);
+    }
+    Ok(parsed)
 }
 
 impl Authorization for TopicAcl {
     fn authorize(&mut self, client: &Client, request: &Request) -> Result<Decision, Failure> {
-        let decision = match self.rules.iter().find(|rule| rule.applies(client, request)) {
-            Some(Rule { effect: Effect::Allow, max_qos: Some(qos), .. }) => {
-                Decision::allow_up_to(*qos)
-            }
-            Some(Rule { effect: Effect::Allow, .. }) => Decision::allow(),
-            Some(Rule { effect: Effect::Deny, .. }) => deny("denied by a rule"),
-            None if self.no_match == NoMatch::Deny => deny("no rule allows this"),
-            None => Decision::abstain(),
+        let decision = match &self.judge {
+            Judge::Rules(rules) => decide(rules, client, request),
+            Judge::Mosquitto(file) => file.judge(client, request).map(|allowed| {
+                if allowed { Decision::allow() } else { deny("denied by the ACL file") }
+            }),
         };
+        let decision = decision.unwrap_or_else(|| match self.no_match {
+            NoMatch::Deny => deny("no rule allows this"),
+            NoMatch::Abstain => Decision::abstain(),
+        });
         // The rules never change in the life of an instance, so an answer stays true.
         Ok(decision.reuse_for(self.reuse))
     }
+}
+
+/// None when no rule is about it.
+fn decide(rules: &[Rule], client: &Client, request: &Request) -> Option<Decision> {
+    let rule = rules.iter().find(|rule| rule.applies(client, request))?;
+    Some(match rule {
+        Rule { effect: Effect::Allow, max_qos: Some(qos), .. } => Decision::allow_up_to(*qos),
+        Rule { effect: Effect::Allow, .. } => Decision::allow(),
+        Rule { effect: Effect::Deny, .. } => deny("denied by a rule"),
+    })
 }
 
 fn deny(reason: &str) -> Decision {

@@ -4,6 +4,8 @@ use wasmqtt_plugin::{Answer, test};
 
 use super::*;
 
+mod mosquitto;
+
 fn acl(config: &str) -> TopicAcl {
     test::init(config).unwrap().0
 }
@@ -183,7 +185,8 @@ fn a_bad_configuration_names_the_rule_and_what_is_wrong() {
     }
     for (config, part) in [
         (r#"{"rules": []}"#, "rules: is empty"),
-        ("{}", "missing field `rules`"),
+        ("{}", "write either rules"),
+        (r#"{"rules": [], "acl": "topic a"}"#, "write either rules"),
         (r#"{"rules": [], "nomatch": "deny"}"#, "unknown field `nomatch`"),
         (r#"{"rules": [], "no_match": "allow"}"#, "no_match: unknown variant `allow`"),
     ] {

@@ -3,14 +3,12 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
 use crate::wasm::Toolchain;
-use crate::{apt, javascript, step, tree};
+use crate::{apt, javascript, python, step, tree};
 
 /// The Python of an environment that has paho-mqtt, and the tools that make plugins of Python and C.
 const PYTHON: &str = "WASMQTT_PAHO_PYTHON";
@@ -57,45 +55,7 @@ fn mosquitto() -> Result<()> {
 }
 
 fn paho() -> Result<PathBuf> {
-    let requirements = sources().join("requirements.txt");
-    let wanted = fs::read_to_string(&requirements)
-        .with_context(|| format!("cannot read {}", requirements.display()))?;
-    let venv = tree::target("clients/venv");
-    let python = venv.join("bin/python");
-    let stamp = venv.join("installed.txt");
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted)
-        && step::exists(&python.to_string_lossy())
-    {
-        return Ok(python);
-    }
-    step::say(format!("python: installing {} (a client for tests)", wanted.trim()));
-    make_venv(&venv)?;
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--timeout", "60"]);
-    pip.arg("--requirement").arg(&requirements);
-    step::run_quietly(&mut pip, step::NETWORK)?;
-    tree::write_if_changed(&stamp, wanted.as_bytes())?;
-    Ok(python)
-}
-
-fn make_venv(venv: &Path) -> Result<()> {
-    if !step::exists("python3") {
-        apt::install(&["python3"], "for a client the tests use")?;
-    }
-    let make = || {
-        let mut python = Command::new("python3");
-        python.args(["-m", "venv", "--clear"]).arg(venv);
-        step::run_quietly(&mut python, Duration::from_secs(180))
-    };
-    // Debian keeps part of the module in a package of its own.
-    let Err(error) = make() else { return Ok(()) };
-    if apt::install(&["python3-venv"], "for a client the tests use")? {
-        return make();
-    }
-    Err(error.context(
-        "cannot make a Python environment; install Python 3 with its venv module (Debian: \
-         `apt-get install python3-venv` as root)",
-    ))
+    python::environment("clients/venv", &sources().join("requirements.txt"), "a client for tests")
 }
 
 fn mqtt_js() -> Result<PathBuf> {

@@ -82,7 +82,7 @@ fn major(version: &str) -> Option<u32> {
 }
 
 /// Changes when a file, or a file in a directory, does. Not for more than noticing that.
-fn fingerprint(paths: &[PathBuf]) -> Result<String> {
+pub(crate) fn fingerprint(paths: &[PathBuf]) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     let mut waiting = paths.to_vec();
     while let Some(path) = waiting.pop() {

@@ -7,6 +7,7 @@ mod fuzz;
 mod javascript;
 mod mutate;
 mod plugins;
+mod python;
 mod run;
 mod sim;
 mod spec;
@@ -55,7 +56,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Plugins => plugins::build(plugins::Redact::Required),
+        Command::Plugins => plugins::build(plugins::OtherLanguages::Required),
         Command::Clients => clients::show(),
         Command::Run { arguments } => run::run(&arguments),
         Command::Spec => spec::spec(),

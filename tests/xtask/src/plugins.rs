@@ -8,24 +8,24 @@ use anyhow::{Context, Result, bail};
 use wit_component::{ComponentEncoder, DecodedWasm};
 
 use crate::wasm::{TARGET, Toolchain};
-use crate::{javascript, step, tree};
+use crate::{javascript, python, step, tree};
 
-const PLUGINS: &[&str] = &["audit", "password-file", "property-router", "scram", "topic-acl"];
+const PLUGINS: &[&str] = &["audit", "jwt", "password-file", "property-router", "scram", "topic-acl", "topic-spaces"];
 const GUESTS: &[&str] = &["bare", "greedy", "herald", "hostile", "keeper", "tagger", "warden"];
 
 /// What every import of a component must begin with.
 const CONTRACT: &str = "wasmqtt:plugin/";
 
-/// Whether a machine without Node.js is good enough.
+/// Whether a machine without Node.js and Python is good enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Redact {
+pub(crate) enum OtherLanguages {
     Required,
-    /// Only warn: the demo configuration does not use it.
+    /// Only warn: the demo configuration does not use these plugins.
     Optional,
 }
 
 /// Builds everything into target/plugins and target/guests.
-pub(crate) fn build(redact: Redact) -> Result<()> {
+pub(crate) fn build(others: OtherLanguages) -> Result<()> {
     let toolchain = Toolchain::find()?;
     let with = match &toolchain {
         Toolchain::Installed => "",
@@ -46,13 +46,16 @@ pub(crate) fn build(redact: Redact) -> Result<()> {
             encode(name, directory)?;
         }
     }
-    match (javascript::build_redact(), redact) {
-        (Err(error), Redact::Optional) => {
-            step::say(format!("plugins: going on without redact: {error:#}"));
-            Ok(())
+    let built = [("redact", javascript::build_redact()), ("schema", python::build_schema())];
+    for (name, outcome) in built {
+        match outcome {
+            Err(error) if others == OtherLanguages::Optional => {
+                step::say(format!("plugins: going on without {name}: {error:#}"));
+            }
+            outcome => outcome.with_context(|| format!("cannot build the plugin {name}"))?,
         }
-        (outcome, _) => outcome,
     }
+    Ok(())
 }
 
 fn encode(name: &str, directory: &str) -> Result<()> {

@@ -4,14 +4,14 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::plugins::{self, Redact};
+use crate::plugins::{self, OtherLanguages};
 use crate::{step, tree, wasm};
 
 const DEMO: &str = "broker/demo.toml";
 
 /// Builds plugins and broker, and becomes the broker. Returns only when that fails.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    plugins::build(Redact::Optional)?;
+    plugins::build(OtherLanguages::Optional)?;
     step::say("broker: building (the first time takes minutes: the wasm compiler is part of it)");
     step::run(wasm::cargo().args(["build", "--workspace", "--bins"]), step::BUILD)?;
     let directory = std::env::var_os("CARGO_TARGET_DIR")

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::plugins::Redact;
+use crate::plugins::OtherLanguages;
 use crate::wasm::cargo;
-use crate::{clients, javascript, plugins, spec, step, tree};
+use crate::{clients, javascript, plugins, python, spec, step, tree};
 
 type Step = (&'static str, fn() -> Result<()>);
 
@@ -69,7 +69,7 @@ fn specifications() -> Result<()> {
 }
 
 fn build_plugins() -> Result<()> {
-    plugins::build(Redact::Required)
+    plugins::build(OtherLanguages::Required)
 }
 
 fn test_plugins() -> Result<()> {
@@ -78,7 +78,9 @@ fn test_plugins() -> Result<()> {
     tests.args(["--workspace", "--quiet", "--locked", "--target-dir"]).arg(tree::target("wasm"));
     step::run(&mut tests, step::BUILD)?;
     step::say("test: redact, without wasm");
-    javascript::test_redact()
+    javascript::test_redact()?;
+    step::say("test: schema, without wasm");
+    python::test_schema()
 }
 
 fn test_workspace() -> Result<()> {

@@ -7,12 +7,15 @@ mod fields;
 mod limits;
 mod listener;
 mod plugin;
+mod plugin_config;
 mod preset;
 mod topic;
 
 use std::{cell::RefCell, path::PathBuf, time::Duration};
 
 use self::fields::{Fields, Reporter, Text};
+#[cfg(test)]
+pub(super) use self::plugin_config::MAX_BYTES as MAX_HANDED_BYTES;
 use super::{
     file::Document,
     model::{Admin, Broker, Config, Listener, Log, LogFormat, LogLevel, Plugin, SharedStrategy},

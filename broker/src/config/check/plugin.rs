@@ -1,18 +1,16 @@
-//! `[[plugin]]`: where a component is, what it may take and reach, and the configuration it is handed.
+//! `[[plugin]]`: where a component is, and what it may take and reach.
 
 use std::{ops::RangeInclusive, path::Path, time::Duration};
-
-use serde_json::{Map, Number, Value as Json};
 
 use super::{
     super::{
         file,
         model::{Grants, Location, OnFailure, Plugin, PluginLimits},
-        problem::{Place, quote},
-        tree::{Node, Table, Value},
+        problem::quote,
+        tree::Value,
     },
     fields::{Fields, Reporter, Text},
-    name, topic,
+    name, plugin_config, topic,
 };
 
 /// Plugins of one configuration.
@@ -45,6 +43,7 @@ fn plugin(name: String, mut fields: Fields<'_>, reporter: &Reporter<'_>) -> Plug
     }
     let mut limits = limits(fields.table("limits"));
     let grants = grants(fields.table("grants"), &mut limits, reporter);
+    let (config, files) = plugin_config::read(fields.entry("config"), &file, reporter);
     let plugin = Plugin {
         name,
         path: file::resolve(Path::new(path.map_or("", |path| path.text)), &file),
@@ -53,7 +52,8 @@ fn plugin(name: String, mut fields: Fields<'_>, reporter: &Reporter<'_>) -> Plug
         reauthorize: fields.flag("reauthorize").unwrap_or(false),
         limits,
         grants,
-        config: config(&mut fields, reporter),
+        config,
+        files,
         location: Location { file, line },
     };
     fields.finish();
@@ -146,44 +146,6 @@ fn filters(fields: &mut Fields<'_>, key: &'static str, reporter: &Reporter<'_>) 
         }
     }
     filters
-}
-
-fn config(fields: &mut Fields<'_>, reporter: &Reporter<'_>) -> Json {
-    let Some(entry) = fields.entry("config") else { return Json::Object(Map::new()) };
-    match &entry.node.value {
-        Value::Table(table) => object(table, reporter),
-        other => {
-            let message = format!("`plugin.config` must be a table, not {}", other.kind());
-            reporter.error(entry.node.place, message, Some("write [plugin.config]".into()));
-            Json::Null
-        }
-    }
-}
-
-fn object(table: &Table, reporter: &Reporter<'_>) -> Json {
-    table.iter().map(|(key, entry)| (key.clone(), json(&entry.node, reporter))).collect()
-}
-
-fn json(node: &Node, reporter: &Reporter<'_>) -> Json {
-    match &node.value {
-        Value::Text(text) | Value::Date(text) => Json::String(text.clone()),
-        Value::Integer(integer) => Json::from(*integer),
-        Value::Float(float) => number(*float, node.place, reporter),
-        Value::Boolean(boolean) => Json::Bool(*boolean),
-        Value::Array(nodes) => nodes.iter().map(|node| json(node, reporter)).collect(),
-        Value::Table(table) => object(table, reporter),
-    }
-}
-
-fn number(float: f64, place: Place, reporter: &Reporter<'_>) -> Json {
-    match Number::from_f64(float) {
-        Some(number) => Json::Number(number),
-        None => {
-            let message = format!("JSON, which plugins are configured with, has no `{float}`");
-            reporter.error(place, message, None);
-            Json::Null
-        }
-    }
 }
 
 #[cfg(test)]

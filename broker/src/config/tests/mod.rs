@@ -1,6 +1,7 @@
 //! What the configuration promises, from the outside: a text or some files in, a `Config` or a report out.
 
 mod errors;
+mod files;
 mod hostile;
 mod includes;
 mod presets;
