@@ -10,7 +10,7 @@ const SPACES: &str = "[plugin.config]\n\
     clients = { alice = { type = \"meter\", areas = [\"north\", \"south\"] } }\n\
     groups = { meters = 'attributes.type = \"meter\"', northern = 'attributes.site = \"north\"' }\n\
     spaces = { readings = [\"areas/${client.attributes.areas}/reading\"], \
-    site = [\"site|-${client.attributes.site}/+\"], own = [\"to/${client.authenticationName}/#\"] }\n\
+    site = [\"site-|${client.attributes.site}/+\"], own = [\"to/${client.authenticationName}/#\"] }\n\
     bindings = [{ group = \"meters\", space = \"readings\", permission = \"publisher\" },\n\
     { group = \"northern\", space = \"site\", permission = \"publisher\" },\n\
     { group = \"northern\", space = \"site\", permission = \"subscriber\" },\n\

@@ -13,6 +13,21 @@ PAYLOAD_FORMAT_INVALID = 0x99
 
 rules = None
 
+# The component is made of the interpreter as it is after this module has run, and has no files: what Python imports
+# only when it is needed must have been needed by then.
+WARM_UP = {
+    "type": "object",
+    "required": ["number"],
+    "properties": {
+        "number": {"$ref": "#/definitions/number"},
+        "text": {"type": "string", "pattern": "^a", "format": "date-time"},
+        "encoded": {"contentEncoding": "base64", "contentMediaType": "application/json"},
+    },
+    "definitions": {"number": {"type": "number", "multipleOf": 0.1}},
+}
+for payload in [b"{}", b"{", b"\xff", b'{"number": 0.2, "text": "a", "encoded": "e30="}', b'{"number": 1e400}']:
+    Rules({"rules": [{"filter": "#", "schema": WARM_UP}]}).fault("warm/up", payload)
+
 
 class Lifecycle(exports.Lifecycle):
     def init(self, config):
