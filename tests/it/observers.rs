@@ -208,7 +208,8 @@ fn an_observer_in_an_endless_loop_delays_no_client() {
     });
     // It is still in there, with the reason to end the broker in its queue.
     let mut broker = broker;
-    broker.stop(Duration::from_secs(30));
+    broker.terminate();
+    broker.ends_at_once();
 }
 
 #[test]
