@@ -1,7 +1,7 @@
 //! What observing plugins are told, and that nobody waits for them.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use wasmqtt_codec::{Connect, QoS, Version};
 

@@ -39,6 +39,7 @@ mod ticker;
 
 pub use error::{LoadCause, LoadError};
 pub use generation::{Generation, PluginStatus};
+pub use linker::Capability;
 pub use observe::Outlet;
 pub use options::{
     ChainSpec, Clock, Fallback, Grants, OnFailure, Options, PluginLimits, PluginSpec,

@@ -33,6 +33,28 @@ const EXPORTS: [&str; 6] = [
     "observation",
 ];
 
+/// What an interface of the contract asks of the operator when a component imports it.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Capability {
+    /// Nothing.
+    Free,
+    /// This, in `plugin.grants`.
+    Granted(&'static str),
+    /// This broker does not have it.
+    Unknown,
+}
+
+impl Capability {
+    /// Of the interface with this name, as in `kv`.
+    pub fn of(interface: &str) -> Self {
+        match GRANTED.iter().find(|(name, ..)| *name == interface) {
+            Some((_, _, how)) => Self::Granted(how),
+            None if IMPORTS.contains(&interface) => Self::Free,
+            None => Self::Unknown,
+        }
+    }
+}
+
 /// A component with everything it imports, ready to be instantiated.
 pub(crate) struct Blueprint {
     pub(crate) pre: InstancePre<Host>,

@@ -5,15 +5,13 @@ use std::path::Path;
 use anstyle::Style;
 use anyhow::Context as _;
 use serde_json::json;
-use wasmqtt_sandbox::ComponentFile;
+use wasmqtt_sandbox::{Capability, ComponentFile};
 use wit_component::DecodedWasm;
 use wit_parser::{Resolve, WorldItem, WorldKey};
 
 use super::table::Table;
 
 const CONTRACT: &str = "wasmqtt:plugin/";
-/// Imports that nobody has to grant.
-const FREE: [&str; 5] = ["types", "log", "clock", "clients", "messages"];
 const STRONG: Style = Style::new().bold();
 
 /// What a component says about itself.
@@ -90,10 +88,10 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Component> {
 /// What the operator has to do for an import.
 fn needs(resolve: &Resolve, name: &str, item: &WorldItem) -> String {
     if let Some(interface) = name.strip_prefix(CONTRACT).and_then(|rest| rest.split('@').next()) {
-        return match interface {
-            free if FREE.contains(&free) => "nothing".into(),
-            "publisher" => "plugin.grants.publish".into(),
-            other => format!("plugin.grants.{other}"),
+        return match Capability::of(interface) {
+            Capability::Free => "nothing".into(),
+            Capability::Granted(how) => format!("plugin.grants: {how}"),
+            Capability::Unknown => "cannot be had from this broker".into(),
         };
     }
     let empty = match item {

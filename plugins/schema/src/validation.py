@@ -55,6 +55,9 @@ class Rules:
                 return str(error.message)[:MAX_REASON]
             except RecursionError:
                 return "the payload is nested too deep"
+            except ArithmeticError:
+                # 1e400 is JSON, and infinite to Python.
+                return "a number in the payload is too large to be checked"
         return None
 
 

@@ -46,6 +46,11 @@ class Payloads(unittest.TestCase):
             fault = rules(True).fault("sensors/7/reading", payload)
             self.assertEqual(fault, "the payload is not JSON", payload[:20])
 
+    def test_a_number_that_is_infinite_to_python_is_refused_and_does_no_harm(self):
+        step = {"type": "object", "properties": {"n": {"type": "number", "multipleOf": 0.1}}}
+        self.assertIn("too large", rules(step).fault("sensors/7/reading", b'{"n": 1e400}'))
+        self.assertIsNone(rules(step).fault("sensors/7/reading", b'{"n": 0.5}'))
+
     def test_an_empty_payload_may_be_allowed_so_that_retained_messages_can_be_removed(self):
         self.assertIsNone(rules(allow_empty=True).fault("sensors/7/reading", b""))
         self.assertIsNotNone(rules(allow_empty=True).fault("sensors/7/reading", b" "))

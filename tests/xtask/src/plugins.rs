@@ -10,7 +10,8 @@ use wit_component::{ComponentEncoder, DecodedWasm};
 use crate::wasm::{TARGET, Toolchain};
 use crate::{javascript, python, step, tree};
 
-const PLUGINS: &[&str] = &["audit", "jwt", "password-file", "property-router", "scram", "topic-acl", "topic-spaces"];
+const PLUGINS: &[&str] =
+    &["audit", "jwt", "password-file", "property-router", "scram", "topic-acl", "topic-spaces"];
 const GUESTS: &[&str] = &["bare", "greedy", "herald", "hostile", "keeper", "tagger", "warden"];
 
 /// What every import of a component must begin with.

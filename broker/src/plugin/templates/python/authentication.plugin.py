@@ -5,13 +5,9 @@ import json
 
 from componentize_py_types import Err
 from wit_world import exports
-from wit_world.exports.authentication import (
-    Identity,
-    Outcome_Abstain,
-    Outcome_Accept,
-    Outcome_Refuse,
-)
+from wit_world.exports.authentication import Outcome_Abstain, Outcome_Accept, Outcome_Refuse
 from wit_world.exports.lifecycle import Registration
+from wit_world.imports.identities import Identity
 from wit_world.imports.types import Actions, Refusal
 
 # By username. For real use keep hashes, as the plugin password-file does.

@@ -70,6 +70,26 @@ typedef struct wasmqtt_plugin_types_user_property_t {
   authorizer_string_t   value;
 } wasmqtt_plugin_types_user_property_t;
 
+// `client-connected` comes before the event of its session, `client-disconnected` before the end of it.
+typedef uint8_t wasmqtt_plugin_types_event_kind_t;
+
+#define WASMQTT_PLUGIN_TYPES_EVENT_KIND_CLIENT_CONNECTED 0
+#define WASMQTT_PLUGIN_TYPES_EVENT_KIND_CLIENT_REFUSED 1
+#define WASMQTT_PLUGIN_TYPES_EVENT_KIND_CLIENT_DISCONNECTED 2
+#define WASMQTT_PLUGIN_TYPES_EVENT_KIND_SESSION_CREATED 3
+#define WASMQTT_PLUGIN_TYPES_EVENT_KIND_SESSION_RESUMED 4
+#define WASMQTT_PLUGIN_TYPES_EVENT_KIND_SESSION_ENDED 5
+#define WASMQTT_PLUGIN_TYPES_EVENT_KIND_SUBSCRIBED 6
+#define WASMQTT_PLUGIN_TYPES_EVENT_KIND_SUBSCRIBE_REFUSED 7
+// Given up by the client, or taken away: the code says which.
+#define WASMQTT_PLUGIN_TYPES_EVENT_KIND_UNSUBSCRIBED 8
+// A publication, or a will.
+#define WASMQTT_PLUGIN_TYPES_EVENT_KIND_PUBLISH_REFUSED 9
+// A copy for this client found no room in its queue, or older ones gave way to it.
+#define WASMQTT_PLUGIN_TYPES_EVENT_KIND_MESSAGE_DROPPED 10
+// Loaded, or replaced by another version or configuration of itself.
+#define WASMQTT_PLUGIN_TYPES_EVENT_KIND_PLUGIN_RELOADED 11
+
 typedef struct {
   bool is_some;
   authorizer_string_t val;
@@ -173,6 +193,8 @@ typedef struct {
 
 typedef wasmqtt_plugin_types_actions_t exports_wasmqtt_plugin_lifecycle_actions_t;
 
+typedef wasmqtt_plugin_types_event_kind_t exports_wasmqtt_plugin_lifecycle_event_kind_t;
+
 typedef struct {
   bool is_some;
   uint32_t val;
@@ -189,20 +211,6 @@ typedef struct exports_wasmqtt_plugin_lifecycle_selector_t {
   authorizer_option_u32_t   max_payload;
 } exports_wasmqtt_plugin_lifecycle_selector_t;
 
-typedef uint8_t exports_wasmqtt_plugin_lifecycle_event_kind_t;
-
-#define EXPORTS_WASMQTT_PLUGIN_LIFECYCLE_EVENT_KIND_CLIENT_CONNECTED 0
-#define EXPORTS_WASMQTT_PLUGIN_LIFECYCLE_EVENT_KIND_CLIENT_REFUSED 1
-#define EXPORTS_WASMQTT_PLUGIN_LIFECYCLE_EVENT_KIND_CLIENT_DISCONNECTED 2
-#define EXPORTS_WASMQTT_PLUGIN_LIFECYCLE_EVENT_KIND_SESSION_CREATED 3
-#define EXPORTS_WASMQTT_PLUGIN_LIFECYCLE_EVENT_KIND_SESSION_RESUMED 4
-#define EXPORTS_WASMQTT_PLUGIN_LIFECYCLE_EVENT_KIND_SESSION_ENDED 5
-#define EXPORTS_WASMQTT_PLUGIN_LIFECYCLE_EVENT_KIND_SUBSCRIBED 6
-#define EXPORTS_WASMQTT_PLUGIN_LIFECYCLE_EVENT_KIND_UNSUBSCRIBED 7
-#define EXPORTS_WASMQTT_PLUGIN_LIFECYCLE_EVENT_KIND_PUBLISH_REFUSED 8
-#define EXPORTS_WASMQTT_PLUGIN_LIFECYCLE_EVENT_KIND_MESSAGE_DROPPED 9
-#define EXPORTS_WASMQTT_PLUGIN_LIFECYCLE_EVENT_KIND_PLUGIN_RELOADED 10
-
 typedef struct {
   exports_wasmqtt_plugin_lifecycle_selector_t *ptr;
   size_t len;
@@ -218,9 +226,10 @@ typedef struct exports_wasmqtt_plugin_lifecycle_registration_t {
   exports_wasmqtt_plugin_lifecycle_actions_t   authorize;
   exports_wasmqtt_plugin_lifecycle_list_selector_t   on_publish;
   exports_wasmqtt_plugin_lifecycle_list_selector_t   on_deliver;
-  // Events and ticks need an export that takes them; a registration without it refuses the load.
+  // Events and ticks need the export `observation`; a registration without it refuses the load. They come to
+  // plugins that the operator named in `broker.observe`.
   exports_wasmqtt_plugin_lifecycle_list_event_kind_t   events;
-  // Milliseconds between calls of `tick`; 0 = never.
+  // Milliseconds between calls of `tick`, at least 10; 0 = never.
   uint32_t   tick_every;
 } exports_wasmqtt_plugin_lifecycle_registration_t;
 
@@ -275,7 +284,8 @@ typedef struct exports_wasmqtt_plugin_authorization_answer_t {
 
 typedef struct exports_wasmqtt_plugin_authorization_decision_t {
   exports_wasmqtt_plugin_authorization_answer_t   answer;
-  // How long the broker may reuse this answer for the same client and request; 0 = ask every time.
+  // How long the broker may reuse this answer for the same client and request; 0 = ask every time. A client that
+  // insists on what it is denied is told so for up to a second without asking.
   uint32_t   reuse_ms;
 } exports_wasmqtt_plugin_authorization_decision_t;
 
