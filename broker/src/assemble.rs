@@ -1,11 +1,13 @@
 //! From configuration words to the words of the rooms it configures.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmqtt_codec::QoS;
 use wasmqtt_core::client::ListenerId;
 use wasmqtt_core::features::{Features, Versions};
 use wasmqtt_core::limits::{AuthLimits, BrokerLimits, Flapping, Limits, Overflow, Queue};
+use wasmqtt_core::redirect::Redirect;
 use wasmqtt_core::subscription::SharedStrategy;
 use wasmqtt_sandbox::{ChainSpec, Fallback, Grants, OnFailure, PluginLimits, PluginSpec};
 
@@ -13,8 +15,16 @@ use crate::config::{self, Config};
 use crate::listen::Settings;
 
 /// What a listener lets its clients do.
-pub(crate) fn settings(listener: &config::Listener) -> Settings {
+pub(crate) fn settings(broker: &config::Broker, listener: &config::Listener) -> Settings {
+    let redirect = listener.redirect.as_ref();
     Settings {
+        redirect: redirect.map(|redirect| {
+            let config::Redirect { to, permanent, .. } = redirect;
+            Arc::new(Redirect { to: to.as_str().into(), permanent: *permanent })
+        }),
+        move_within: redirect.map(|redirect| redirect.move_within).unwrap_or_default(),
+        server_reference: broker.server_reference.as_deref().map(Into::into),
+        connect_rate: listener.limits.connect_rate,
         limits: limits(&listener.limits, features(&listener.features)),
         max_connections: listener.limits.max_connections as usize,
         connect_timeout: listener.limits.connect_timeout,
@@ -42,12 +52,16 @@ fn limits(limits: &config::Limits, features: Features) -> Limits {
                 config::Overflow::Disconnect => Overflow::Disconnect,
             },
             qos0: limits.queue.qos0,
+            age: seconds(limits.queue.age),
         },
         max_subscriptions: limits.max_subscriptions,
         max_topic_levels: limits.max_topic_levels,
         max_topic_length: limits.max_topic_length,
         keep_alive_max: u16::try_from(seconds(limits.keep_alive_max)).unwrap_or(u16::MAX),
-        publish_rate: None,
+        keep_alive_min: u16::try_from(seconds(limits.keep_alive_min)).unwrap_or(u16::MAX),
+        publish_rate: Some(limits.publish_rate).filter(|rate| *rate > 0),
+        message_expiry_default: seconds(limits.message_expiry_default),
+        connection_time_max: seconds(limits.connection_time_max),
         message_expiry_max: seconds(limits.message_expiry_max),
         max_sessions_per_name: limits.max_sessions_per_name,
         flapping: Flapping {
@@ -88,6 +102,7 @@ fn features(features: &config::Features) -> Features {
         validate_payload_format: features.validate_payload_format,
         take_over: features.on_duplicate_client_id == config::OnDuplicate::TakeOver,
         unsafe_client_ids: features.unsafe_client_ids,
+        check_retained_source: features.check_retained_source,
     }
 }
 
@@ -98,6 +113,7 @@ pub(crate) fn broker_limits(config: &Config) -> BrokerLimits {
         max_sessions: config.limits.max_sessions as usize,
         max_retained_messages: config.limits.max_retained_messages as usize,
         max_retained_bytes: whole(config.limits.max_retained_bytes),
+        retained_expiry_max: seconds(config.limits.retained_expiry_max),
     }
 }
 

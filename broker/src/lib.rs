@@ -6,6 +6,7 @@ mod assemble;
 mod clock;
 pub mod config;
 mod drive;
+mod leave;
 mod listen;
 pub mod log;
 pub mod passwd;
@@ -30,6 +31,7 @@ use tokio::task::JoinSet;
 use wasmqtt_codec::ReasonCode;
 use wasmqtt_core::broker::Broker;
 use wasmqtt_core::client::ListenerId;
+use wasmqtt_core::redirect::Redirect;
 use wasmqtt_sandbox::{LoadError, Options, Sandbox};
 
 use clock::Clock;
@@ -85,7 +87,7 @@ impl Server {
         let places = config.listeners.iter().enumerate();
         let places: HashMap<String, Arc<Listener>> = places
             .map(|(position, listener)| {
-                let settings = assemble::settings(listener);
+                let settings = assemble::settings(&config.broker, listener);
                 let name = listener.name.clone();
                 (name.clone(), Arc::new(Listener::new(id(position), name, settings)))
             })
@@ -168,11 +170,18 @@ impl Server {
         &self.addresses
     }
 
-    /// Stops accepting, tells every client that the broker shuts down (0x8B), and waits a while for them to go.
+    /// Stops accepting, tells every client that the broker shuts down (0x8B), or where to go instead (0x9C), and waits a while for them to go.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
         self.stopping.send_replace(true);
-        let told = self.broker.disconnect_all(ReasonCode::ServerShuttingDown);
+        let to = self.config.lock().broker.server_reference.clone();
+        let told = match to {
+            Some(to) => {
+                let to = Redirect { to: to.into(), permanent: false };
+                self.broker.redirect_all(&Arc::new(to))
+            }
+            None => self.broker.disconnect_all(ReasonCode::ServerShuttingDown),
+        };
         tracing::info!(sessions = told, "shutting down");
         let drained = tokio::time::timeout(DRAIN, async {
             while self.workers.connections() > 0 {

@@ -7,9 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use wasmqtt_core::client::ListenerId;
 use wasmqtt_core::limits::Limits;
+use wasmqtt_core::redirect::Redirect;
+use wasmqtt_core::time::Moment;
 
 use crate::worker::Workers;
 
@@ -26,6 +29,8 @@ pub(crate) struct Listener {
     /// What a reload may change.
     pub(crate) settings: ArcSwap<Settings>,
     connections: AtomicUsize,
+    /// CONNECTs in the current second.
+    connects: Mutex<(u64, u32)>,
 }
 
 /// What a reload may change; new connections get it.
@@ -37,6 +42,14 @@ pub(crate) struct Settings {
     pub(crate) max_connections: usize,
     /// Time until CONNECT must be complete.
     pub(crate) connect_timeout: Duration,
+    /// Where newcomers are sent instead.
+    pub(crate) redirect: Option<Arc<Redirect>>,
+    /// How soon those who are connected are sent there, too; zero = not at all.
+    pub(crate) move_within: Duration,
+    /// Where plugins that send clients elsewhere send them.
+    pub(crate) server_reference: Option<Box<str>>,
+    /// CONNECTs in a second; 0 = no bound.
+    pub(crate) connect_rate: u32,
     /// Whether a refused publication ends a 3.x connection, instead of being acknowledged.
     pub(crate) disconnect_on_denied: bool,
 }
@@ -53,7 +66,22 @@ impl Listener {
             name,
             settings: ArcSwap::from_pointee(settings),
             connections: AtomicUsize::new(0),
+            connects: Mutex::default(),
         }
+    }
+
+    /// Counts a CONNECT; false when it is one too many in this second.
+    pub(crate) fn may_connect(&self, now: Moment, rate: u32) -> bool {
+        if rate == 0 {
+            return true;
+        }
+        let mut connects = self.connects.lock();
+        let second = now.0 / 1000;
+        if connects.0 != second {
+            *connects = (second, 0);
+        }
+        connects.1 = connects.1.saturating_add(1);
+        connects.1 <= rate
     }
 
     /// A place for one more connection; none when the listener is full.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use wasmqtt_sandbox::LoadError;
 
 use crate::config::{self, Config, Problem, Report};
-use crate::{Server, assemble, chains, log};
+use crate::{Server, assemble, chains, leave, log};
 
 /// How a reload ended.
 #[derive(Debug)]
@@ -107,7 +107,9 @@ impl Server {
         self.broker.set_limits(&assemble::broker_limits(config));
         for listener in &config.listeners {
             if let Some(place) = self.listeners.get(&listener.name) {
-                place.settings.store(Arc::new(assemble::settings(listener)));
+                let settings = assemble::settings(&config.broker, listener);
+                let before = place.settings.swap(Arc::new(settings));
+                leave::begin(&self.broker, place, &before);
             }
         }
     }

@@ -51,6 +51,10 @@ pub struct Client {
     pub attributes: Box<[(Box<str>, Box<str>)]>,
     /// Evaluated before any authorizer is asked.
     pub permissions: Permissions,
+    /// Longest life of its messages, in seconds, whatever a plugin makes of them; 0 = no bound.
+    pub message_expiry_max: u32,
+    /// Whether it gets retained messages only from those who may still publish them.
+    pub check_retained_source: bool,
 }
 
 impl Client {

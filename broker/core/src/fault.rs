@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use wasmqtt_codec::{DecodeError, ErrorClass, PacketType, ReasonCode};
 
+use crate::redirect::Redirect;
+
 /// Why a connection ends, seen from the broker.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Fault {
@@ -58,6 +60,12 @@ pub enum Fault {
     PublishRefused(ReasonCode),
     /// Another connection has taken the session [MQTT-3.1.4-3].
     TakenOver,
+    /// The connection has lasted as long as one may.
+    ConnectionTimeOver,
+    /// An identifier that a QoS 2 publication has, which is not released yet [MQTT-2.2.1-3].
+    PacketIdentifierInUse,
+    /// The client is to go elsewhere.
+    Redirected(Arc<Redirect>),
     /// The broker wants it so.
     Ordered(ReasonCode),
     /// A plugin wants it so, and says why.
@@ -107,7 +115,9 @@ impl Fault {
             Fault::PayloadFormatInvalid => ReasonCode::PayloadFormatInvalid,
             Fault::TooManyUserProperties => ReasonCode::QuotaExceeded,
             Fault::KeepAliveTimeout => ReasonCode::KeepAliveTimeout,
-            Fault::IdentityExpired => ReasonCode::MaximumConnectTime,
+            Fault::IdentityExpired | Fault::ConnectionTimeOver => ReasonCode::MaximumConnectTime,
+            Fault::PacketIdentifierInUse => ReasonCode::PacketIdentifierInUse,
+            Fault::Redirected(redirect) => redirect.reason(),
             Fault::TakenOver => ReasonCode::SessionTakenOver,
             Fault::AuthenticationRefused(code)
             | Fault::PublishRefused(code)
@@ -159,6 +169,9 @@ impl fmt::Display for Fault {
             Fault::IdentityExpired => f.write_str("identity expired"),
             Fault::PublishRefused(code) => write!(f, "publication refused: {code}"),
             Fault::TakenOver => f.write_str("session taken over"),
+            Fault::ConnectionTimeOver => f.write_str("connected for as long as allowed"),
+            Fault::PacketIdentifierInUse => f.write_str("packet identifier in use"),
+            Fault::Redirected(redirect) => write!(f, "sent to {}", redirect.to),
             Fault::Ordered(code) => write!(f, "{code}"),
             Fault::Dismissed(code, why) => write!(f, "{code}: {why}"),
         }

@@ -54,6 +54,8 @@ pub struct Features {
     /// Whether client identifiers and user names may hold `+`, `#`, `/` and control characters; else such a client is
     /// refused with 0x85 or 0x86.
     pub unsafe_client_ids: bool,
+    /// Whether a retained message is only sent if whoever published it may still publish it.
+    pub check_retained_source: bool,
 }
 
 impl Default for Features {
@@ -68,6 +70,7 @@ impl Default for Features {
             validate_payload_format: true,
             take_over: true,
             unsafe_client_ids: true,
+            check_retained_source: true,
         }
     }
 }

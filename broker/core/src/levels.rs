@@ -72,9 +72,9 @@ impl<C: Content> Levels<C> {
         Some(&mut self.nodes.get_mut(id as usize)?.content)
     }
 
-    /// What hangs in all nodes, in no order.
-    pub fn contents(&self) -> impl Iterator<Item = &C> {
-        self.nodes.iter().map(|node| &node.content)
+    /// What hangs in all nodes from this one on, in the order of their numbers.
+    pub fn contents(&self, from: NodeId) -> impl Iterator<Item = &C> {
+        self.nodes.get(from as usize..).unwrap_or_default().iter().map(|node| &node.content)
     }
 
     /// The node of this very topic or filter.

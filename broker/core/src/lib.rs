@@ -14,6 +14,7 @@ pub mod limits;
 pub mod mailbox;
 pub mod message;
 pub mod observe;
+pub mod redirect;
 mod router;
 pub mod session;
 mod spread;

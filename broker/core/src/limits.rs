@@ -27,11 +27,13 @@ pub struct Queue {
     pub overflow: Overflow,
     /// Whether messages with QoS 0 wait for a client that is away, too.
     pub qos0: bool,
+    /// Seconds a message waits, up to an eighth more; 0 = no bound. What has waited longer is dropped.
+    pub age: u32,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { messages: 1000, bytes: 1 << 20, overflow: Overflow::DropOldest, qos0: false }
+        Self { messages: 1000, bytes: 1 << 20, overflow: Overflow::DropOldest, qos0: false, age: 0 }
     }
 }
 
@@ -100,11 +102,17 @@ pub struct Limits {
     /// Seconds; a client that asks for more, or for none, gets this (MQTT 5) or is not let in (3.x); 0 = no
     /// bound.
     pub keep_alive_max: u16,
+    /// Seconds; an MQTT 5 client that asks for less is told this. One before it, which cannot be told, keeps its own.
+    pub keep_alive_min: u16,
     /// PUBLISH packets per second, averaged over one second; none = unlimited. Beyond: 0x96.
     pub publish_rate: Option<u32>,
     /// Longest life of a message the client publishes or leaves as its will, in seconds: what asks for longer, or for
     /// ever, gets this; 0 = no bound.
     pub message_expiry_max: u32,
+    /// Life of a message that asks for none, in seconds; 0 = for ever.
+    pub message_expiry_default: u32,
+    /// Seconds until a connection is closed with 0xA0, whoever has it; 0 = no bound.
+    pub connection_time_max: u32,
     /// Sessions, connected and stored, that one authentication name may have; 0 = no bound. Clients without a name
     /// are not counted. Beyond: 0x97.
     pub max_sessions_per_name: u32,
@@ -135,8 +143,11 @@ impl Default for Limits {
             max_topic_levels: 128,
             max_topic_length: u16::MAX,
             keep_alive_max: 0,
+            keep_alive_min: 0,
             publish_rate: None,
             message_expiry_max: 0,
+            message_expiry_default: 0,
+            connection_time_max: 0,
             max_sessions_per_name: 0,
             max_user_properties: 100,
             max_filters_per_subscribe: 1000,
@@ -150,7 +161,8 @@ impl Default for Limits {
 impl Limits {
     /// The life of a message that asks for this one, in seconds; none = for ever.
     pub fn expiry(&self, asked: Option<u32>) -> Option<u32> {
-        match (self.message_expiry_max, asked) {
+        let default = Some(self.message_expiry_default).filter(|seconds| *seconds > 0);
+        match (self.message_expiry_max, asked.or(default)) {
             (0, asked) => asked,
             (max, asked) => Some(asked.map_or(max, |asked| asked.min(max))),
         }
@@ -167,6 +179,8 @@ pub struct BrokerLimits {
     /// Bytes of topic, properties and payload of retained messages, and [`TOPIC_LEVEL`] for each level of a topic
     /// beyond [`DEEP_TOPIC`].
     pub max_retained_bytes: usize,
+    /// Seconds a message is retained, whatever its own life; 0 = no bound.
+    pub retained_expiry_max: u32,
 }
 
 impl Default for BrokerLimits {
@@ -175,6 +189,7 @@ impl Default for BrokerLimits {
             max_sessions: 1_000_000,
             max_retained_messages: 100_000,
             max_retained_bytes: 256 << 20,
+            retained_expiry_max: 0,
         }
     }
 }
@@ -207,6 +222,13 @@ pub const TURN_DELIVERIES: usize = 512;
 
 /// Bytes of messages a connection takes from its mailbox in one turn; one message may go beyond.
 pub const TURN_BYTES: usize = 256 << 10;
+
+/// Retained messages that are taken from the store at once for one subscriber; the others stay there until these are
+/// on their way.
+pub const REPLAY_AT_ONCE: usize = 256;
+
+/// Places of the retained store that are looked at in one turn for one subscriber, under its lock.
+pub const REPLAY_PLACES: usize = 4096;
 
 /// Topic aliases the broker assigns toward one client, however many that client allows: each keeps a topic name, and
 /// few topics make most of a client's traffic.

@@ -4,6 +4,7 @@
 //! to pull. Must not know sessions, connections or subscriptions.
 
 mod delivery;
+mod replay;
 mod waiting;
 
 use std::sync::Arc;
@@ -12,10 +13,13 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::{Mutex, MutexGuard};
 use wasmqtt_codec::{QoS, ReasonCode};
 
-use crate::limits::{Overflow, Queue, TURN_BYTES};
-use waiting::Waiting;
+use crate::limits::{Overflow, Queue, REPLAY_AT_ONCE, TURN_BYTES};
+use crate::redirect::Redirect;
+use crate::time::Moment;
+use waiting::{Front, Waiting};
 
 pub use delivery::{Delivery, Through};
+pub(crate) use replay::Replay;
 
 /// What the owner of a mailbox has to know besides messages.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,6 +30,8 @@ pub enum Notice {
     Disconnect(ReasonCode),
     /// The same, with a sentence for the client.
     Dismiss(ReasonCode, Arc<str>),
+    /// Close and tell the client where to go instead; the session follows its expiry.
+    Redirect(Arc<Redirect>),
     /// Close with this code and end the session.
     EndSession(ReasonCode),
 }
@@ -131,6 +137,7 @@ impl Mailbox {
         inner.waker = None;
         if !inner.bound.qos0 {
             inner.queue.retain(|delivery| delivery.qos != QoS::AtMostOnce);
+            inner.queue.replays.retain(|(_, replay)| replay.options.qos != QoS::AtMostOnce);
             inner.bytes = inner.queue.live_bytes();
         }
     }
@@ -189,28 +196,61 @@ impl Mailbox {
     }
 
     /// Leaves a delivery for the owner. Never waits.
-    pub fn push(&self, delivery: Delivery) -> Pushed {
+    pub fn push(&self, now: Moment, delivery: Delivery) -> Pushed {
         let mut inner = self.inner.lock();
-        let pushed = inner.push(delivery);
+        let pushed = inner.push(now, delivery);
         wake(inner);
         pushed
     }
 
-    /// Leaves a retained message for the owner: a reference to what the store holds anyway, so it is bounded by
-    /// `most` such references and not by the queue's own bound. False when it was dropped.
-    pub fn push_retained(&self, delivery: Delivery, most: usize) -> bool {
+    /// Leaves the retained messages of a subscription for the owner: those that were `found`, or, when these are too many
+    /// to wait here, a note to read them from the store in time. A note for the same filter is replaced.
+    pub(crate) fn push_retained(&self, replay: Replay, found: Option<Vec<Delivery>>) {
         let mut inner = self.inner.lock();
-        if inner.closed || inner.queue.stored.len() >= most {
-            return false;
+        inner.queue.replays.retain(|(_, other)| other.filter != replay.filter);
+        let waiting = inner.queue.stored.len();
+        match found.filter(|found| waiting + found.len() <= REPLAY_AT_ONCE) {
+            _ if inner.closed => return,
+            Some(found) => found.into_iter().for_each(|one| inner.queue.push_back(one)),
+            None => inner.queue.push_replay(replay),
         }
-        inner.queue.push_back(Delivery { stored: true, ..delivery });
         wake(inner);
-        true
+    }
+
+    /// The retained messages that are to be read next from the store, when nothing comes before them.
+    pub(crate) fn due_replay(&self, owner: u64) -> Option<Replay> {
+        let inner = self.inner.lock();
+        match inner.queue.front() {
+            Some(Front::Replay(replay)) if inner.owner == owner => Some(replay.clone()),
+            _ => None,
+        }
+    }
+
+    /// Takes what was read for the replay that is due, and how it goes on; none = nothing is left to read. Does nothing
+    /// when the mailbox was taken over meanwhile: the next owner reads it again.
+    pub(crate) fn refill(&self, owner: u64, read: Vec<Delivery>, rest: Option<Replay>) {
+        let mut inner = self.inner.lock();
+        if inner.owner != owner || !matches!(inner.queue.front(), Some(Front::Replay(_))) {
+            return;
+        }
+        inner.queue.refill(read);
+        match (rest, inner.queue.replays.front_mut()) {
+            (Some(rest), Some((_, replay))) => *replay = rest,
+            _ => {
+                inner.queue.replays.pop_front();
+            }
+        }
+    }
+
+    /// Reads nothing more from the store for this filter.
+    pub(crate) fn end_replay(&self, filter: &str) {
+        self.inner.lock().queue.replays.retain(|(_, replay)| &*replay.filter != filter);
     }
 
     /// Leaves a delivery if nothing has to give way for it and `whom` is met; else it comes back.
-    pub fn offer(&self, delivery: Delivery, whom: Whom) -> Option<Delivery> {
+    pub fn offer(&self, now: Moment, delivery: Delivery, whom: Whom) -> Option<Delivery> {
         let mut inner = self.inner.lock();
+        inner.forget_old(now);
         let is_met = match whom {
             Whom::Lane(lane) => inner.owner != 0 && inner.lane == lane,
             Whom::Connected => inner.owner != 0,
@@ -220,8 +260,7 @@ impl Mailbox {
         if inner.closed || !is_met || !inner.keeps(&delivery) || !inner.has_room(size) {
             return Some(delivery);
         }
-        inner.bytes += size;
-        inner.queue.push_back(delivery);
+        inner.add(now, delivery);
         wake(inner);
         None
     }
@@ -232,20 +271,29 @@ impl Mailbox {
     }
 
     /// Takes up to `most` deliveries, of them at most `window` with QoS 1 or 2; stops at the first that the
-    /// window has no place for, so that order is kept, and once they come to [`TURN_BYTES`].
-    pub fn pull(&self, owner: u64, most: usize, window: usize, into: &mut Vec<Delivery>) {
+    /// window has no place for, so that order is kept, and once they come to [`TURN_BYTES`]. Answers how many had waited
+    /// too long, and were dropped.
+    pub fn pull(
+        &self,
+        now: Moment,
+        owner: u64,
+        most: usize,
+        window: usize,
+        into: &mut Vec<Delivery>,
+    ) -> usize {
         let mut inner = self.inner.lock();
         if inner.owner != owner {
-            return;
+            return 0;
         }
+        let too_old = inner.forget_old(now);
         let (mut window, mut bytes) = (window, 0);
         for _ in 0..most {
             if bytes >= TURN_BYTES {
                 break;
             }
             match inner.queue.front() {
-                Some(next) if next.qos == QoS::AtMostOnce => {}
-                Some(_) if window > 0 => window -= 1,
+                Some(Front::Delivery(next)) if next.qos == QoS::AtMostOnce => {}
+                Some(Front::Delivery(_)) if window > 0 => window -= 1,
                 _ => break,
             }
             let Some(delivery) = inner.pop() else { break };
@@ -253,6 +301,7 @@ impl Mailbox {
             into.push(delivery);
         }
         inner.queue.shrink();
+        too_old
     }
 
     /// Takes back what its puller could not send any more, because the mailbox was taken over meanwhile. Once the
@@ -276,8 +325,12 @@ impl Mailbox {
     /// is woken at the next push.
     pub fn poll_ready(&self, owner: u64, window: usize, cx: &mut Context<'_>) -> Poll<()> {
         let mut inner = self.inner.lock();
-        let deliverable =
-            inner.queue.front().is_some_and(|next| window > 0 || next.qos == QoS::AtMostOnce);
+        let deliverable = match inner.queue.front() {
+            Some(Front::Delivery(next)) => window > 0 || next.qos == QoS::AtMostOnce,
+            // Reading needs no place in the window, and goes only as far as it has to.
+            Some(Front::Replay(_)) => true,
+            None => false,
+        };
         if deliverable { Poll::Ready(()) } else { inner.poll_notice(owner, cx) }
     }
 
@@ -327,12 +380,12 @@ impl Inner {
         Poll::Pending
     }
 
-    fn push(&mut self, delivery: Delivery) -> Pushed {
+    fn push(&mut self, now: Moment, delivery: Delivery) -> Pushed {
         if self.closed || !self.keeps(&delivery) {
             return Pushed::Dropped;
         }
         let size = delivery.message.size() as u64;
-        let mut displaced = 0;
+        let mut displaced = u32::try_from(self.forget_old(now)).unwrap_or(u32::MAX);
         while !self.has_room(size) {
             match self.bound.overflow {
                 Overflow::DropNewest => return Pushed::Dropped,
@@ -356,9 +409,28 @@ impl Inner {
                 }
             }
         }
-        self.bytes += size;
-        self.queue.push_back(delivery);
+        self.add(now, delivery);
         if displaced == 0 { Pushed::Queued } else { Pushed::Displaced(displaced) }
+    }
+
+    fn add(&mut self, now: Moment, delivery: Delivery) {
+        if self.bound.age > 0 {
+            self.queue.note(now, self.bound.age);
+        }
+        self.bytes += delivery.message.size() as u64;
+        self.queue.push_back(delivery);
+    }
+
+    /// Drops what has waited too long; answers how many.
+    fn forget_old(&mut self, now: Moment) -> usize {
+        if self.bound.age == 0 {
+            return 0;
+        }
+        let gone = self.queue.forget_old(now, self.bound.age);
+        if gone > 0 {
+            self.bytes = self.queue.live_bytes();
+        }
+        gone
     }
 
     /// Whether a message of this QoS may wait here while nobody is there to take it.

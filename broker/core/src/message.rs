@@ -146,6 +146,12 @@ impl Message {
         self
     }
 
+    /// This message, worth delivering until then and no longer.
+    pub fn expires_by(self, at: Moment) -> Self {
+        let expires_at = Some(self.expires_at.map_or(at, |own| own.min(at)));
+        Self { expires_at, ..self }
+    }
+
     /// This message in the name of `client`.
     pub fn published_by(mut self, client: Arc<Client>) -> Self {
         self.publisher = Some(client);

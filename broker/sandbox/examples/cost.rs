@@ -165,6 +165,8 @@ fn client(listener: u16) -> Arc<Client> {
         peer: "192.0.2.1:51000".into(),
         attributes: [].into(),
         permissions: Permissions::default(),
+        message_expiry_max: 0,
+        check_retained_source: false,
     })
 }
 

@@ -265,6 +265,7 @@ fn refusal(refusal: types::Refusal) -> Result<Refusal, CallError> {
         code,
         reason: refusal.reason.map(String::into_boxed_str),
         user_properties: properties(&refusal.user_properties)?,
+        server_reference: None,
     })
 }
 

@@ -110,6 +110,8 @@ impl Publisher {
             peer: Box::default(),
             attributes: Box::default(),
             permissions: Permissions::resolve(&permissions, |_| None),
+            message_expiry_max: 0,
+            check_retained_source: false,
         };
         Self {
             client: Arc::new(client),

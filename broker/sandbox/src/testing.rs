@@ -332,6 +332,8 @@ pub(crate) fn client(permissions: Permissions) -> Arc<Client> {
         peer: "192.0.2.1:51000".into(),
         attributes: [("tenant".into(), "t1".into())].into(),
         permissions,
+        message_expiry_max: 0,
+        check_retained_source: false,
     })
 }
 

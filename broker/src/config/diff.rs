@@ -122,7 +122,11 @@ pub fn reload(old: &Config, new: &Config) -> Config {
         }
     }
     Config {
-        broker: Broker { observe: new.broker.observe.clone(), ..old.broker.clone() },
+        broker: Broker {
+            observe: new.broker.observe.clone(),
+            server_reference: new.broker.server_reference.clone(),
+            ..old.broker.clone()
+        },
         listeners,
         plugins,
         log: Log { level: new.log.level, format: old.log.format },
@@ -140,13 +144,16 @@ fn path(kind: &str, name: &str) -> String {
 }
 
 fn broker(diff: &mut Diff, old: &Broker, new: &Broker) {
-    let Broker { workers, data_dir, shared_strategy, sys_interval, observe } = old;
+    let Broker { workers, data_dir, shared_strategy, sys_interval, observe, server_reference } =
+        old;
     diff.compare("broker.workers", *workers, new.workers, Effect::Restart);
     diff.compare("broker.data_dir", data_dir, &new.data_dir, Effect::Restart);
     let (strategy, new_strategy) = (*shared_strategy, new.shared_strategy);
     diff.compare("broker.shared_strategy", strategy, new_strategy, Effect::Restart);
     diff.compare("broker.sys_interval", *sys_interval, new.sys_interval, Effect::Restart);
     diff.compare("broker.observe", observe, &new.observe, Effect::Live);
+    let reference = "broker.server_reference";
+    diff.compare(reference, server_reference, &new.server_reference, Effect::Live);
 }
 
 /// `global` are the limits of the two configurations: what only follows from them is not told again.
@@ -162,6 +169,7 @@ fn compare_listener(diff: &mut Diff, old: &Listener, new: &Listener, global: (&L
         transform,
         default,
         on_denied_publish,
+        redirect,
         features,
         limits,
     } = old;
@@ -174,6 +182,7 @@ fn compare_listener(diff: &mut Diff, old: &Listener, new: &Listener, global: (&L
     diff.compare(of("transform"), transform, &new.transform, Effect::Live);
     diff.compare(of("default"), *default, new.default, Effect::Live);
     diff.compare(of("on_denied_publish"), *on_denied_publish, new.on_denied_publish, Effect::Live);
+    diff.compare(of("redirect"), redirect, &new.redirect, Effect::Live);
     for ((key, old), (_, new)) in features.entries().into_iter().zip(new.features.entries()) {
         diff.compare(of(key), old, new, Effect::Live);
     }

@@ -39,7 +39,8 @@ pub use self::{
     model::{
         Admin, Auth, Broker, Config, DefaultAnswer, Features, Flapping, Grants, Limits, Listener,
         Location, Log, LogFormat, LogLevel, OnDeniedPublish, OnDuplicate, OnFailure, Overflow,
-        Plugin, PluginFile, PluginLimits, Preset, Protocol, Queue, SharedStrategy, Version,
+        Plugin, PluginFile, PluginLimits, Preset, Protocol, Queue, Redirect, SharedStrategy,
+        Version,
     },
     print::print,
     problem::{Problem, Report, Severity},

@@ -42,7 +42,8 @@ pub(in crate::config) use limits::Bound;
 pub use limits::{Auth, Flapping, Limits, Overflow, Queue};
 pub(in crate::config) use listener::Switch;
 pub use listener::{
-    DefaultAnswer, Features, Listener, OnDeniedPublish, OnDuplicate, Preset, Protocol, Version,
+    DefaultAnswer, Features, Listener, OnDeniedPublish, OnDuplicate, Preset, Protocol, Redirect,
+    Version,
 };
 
 /// Everything the broker is told. The default is one listener on the loopback address that lets nobody in.
@@ -95,6 +96,8 @@ pub struct Broker {
     pub sys_interval: Duration,
     /// Plugins that are told what happens. Default none.
     pub observe: Vec<String>,
+    /// Where clients are sent when the broker shuts down. Default nowhere. A reload changes it.
+    pub server_reference: Option<String>,
 }
 
 impl Default for Broker {
@@ -105,6 +108,7 @@ impl Default for Broker {
             shared_strategy: SharedStrategy::RoundRobin,
             sys_interval: Duration::from_secs(10),
             observe: Vec::new(),
+            server_reference: None,
         }
     }
 }

@@ -9,7 +9,8 @@ use serde_json::Value as Json;
 use super::{
     env,
     model::{
-        Admin, Bound, Broker, Config, Grants, Limits, Listener, Log, Plugin, PluginLimits, Switch,
+        Admin, Bound, Broker, Config, Grants, Limits, Listener, Log, Plugin, PluginLimits,
+        Redirect, Switch,
     },
     unit,
 };
@@ -24,13 +25,17 @@ pub fn print(config: &Config) -> String {
 }
 
 fn write(out: &mut String, config: &Config) -> fmt::Result {
-    let Broker { workers, data_dir, shared_strategy, sys_interval, observe } = &config.broker;
+    let Broker { workers, data_dir, shared_strategy, sys_interval, observe, server_reference } =
+        &config.broker;
     writeln!(out, "[broker]")?;
     writeln!(out, "workers = {workers}")?;
     writeln!(out, "data_dir = {}", text(&data_dir.to_string_lossy()))?;
     writeln!(out, "shared_strategy = \"{shared_strategy}\"")?;
     writeln!(out, "sys_interval = {}", text(&unit::duration(*sys_interval)))?;
     writeln!(out, "observe = {}", list(observe))?;
+    if let Some(reference) = server_reference {
+        writeln!(out, "server_reference = {}", text(reference))?;
+    }
     writeln!(out, "\n[limits]")?;
     limits(out, &config.limits, None)?;
     for listener in &config.listeners {
@@ -73,6 +78,14 @@ fn write_listener(out: &mut String, listener: &Listener, global: &Limits) -> fmt
     }
     writeln!(out, "default = \"{}\"", listener.default)?;
     writeln!(out, "on_denied_publish = \"{}\"", listener.on_denied_publish)?;
+    if let Some(Redirect { to, permanent, move_within }) = &listener.redirect {
+        let within = text(&unit::duration(*move_within));
+        writeln!(
+            out,
+            "redirect = {{ to = {}, permanent = {permanent}, move_within = {within} }}",
+            text(to)
+        )?;
+    }
     for (key, switch) in listener.features.entries() {
         match switch {
             Switch::Flag(flag) => writeln!(out, "{key} = {flag}")?,

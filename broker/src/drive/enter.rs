@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use wasmqtt_codec::{Frame, Next, frame};
+use wasmqtt_codec::{Frame, Next, ReasonCode, frame};
 use wasmqtt_core::client::Transport;
 use wasmqtt_core::connection::Connection;
 use wasmqtt_core::connection::handshake::{self, Hello};
@@ -69,7 +69,7 @@ pub(super) async fn enter(
                 reason = refusal.reason.as_deref(),
                 "client refused"
             );
-            handshake::refuse(&hello, &refusal, &mut out);
+            handshake::refuse(&hello, &referring(refusal, &settings), &mut out);
         }
     }
     wire.append(&out);
@@ -118,6 +118,13 @@ async fn try_enter(
         }
         None => return Err(Stopped::Gone),
     };
+    if let Some(to) = &settings.redirect {
+        return Err(Stopped::Refused(hello, Refusal::redirect(to)));
+    }
+    if !listener.may_connect(shared.clock.now(), settings.connect_rate) {
+        let refusal = Refusal::new(ReasonCode::ConnectionRateExceeded);
+        return Err(Stopped::Refused(hello, refusal));
+    }
     if let Err(refusal) = shared.broker.greet(shared.clock.now(), &hello, &settings.limits) {
         return Err(Stopped::Refused(hello, refusal));
     }
@@ -145,6 +152,15 @@ async fn try_enter(
     );
     wire.append(&out);
     Ok(connection)
+}
+
+/// A plugin that sends clients elsewhere need not know where that is.
+fn referring(refusal: Refusal, settings: &Settings) -> Refusal {
+    let elsewhere = matches!(refusal.code, ReasonCode::UseAnotherServer | ReasonCode::ServerMoved);
+    match elsewhere && refusal.server_reference.is_none() {
+        true => Refusal { server_reference: settings.server_reference.clone(), ..refusal },
+        false => refusal,
+    }
 }
 
 fn first_frame(wire: &Wire, max: u32) -> Result<Option<(Frame<'_>, usize)>, Stopped> {

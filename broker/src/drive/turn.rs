@@ -15,7 +15,7 @@ use wasmqtt_core::client::Client;
 use wasmqtt_core::connection::{Connection, Departure, Inbound};
 use wasmqtt_core::fault::Fault;
 use wasmqtt_core::judge::{Refusal, Step};
-use wasmqtt_core::limits::{Limits, TURN_DELIVERIES};
+use wasmqtt_core::limits::Limits;
 use wasmqtt_core::session::Session;
 use wasmqtt_core::time::Moment;
 
@@ -216,11 +216,12 @@ impl Driver {
     fn pump(&mut self, local: &mut Local, now: Moment) -> Result<(), Ended> {
         let Local { lane, out, deliveries, counters, .. } = local;
         let (owner, room) = (self.connection.attachment(), self.connection.room());
-        self.session.mailbox.pull(owner, TURN_DELIVERIES, room, deliveries);
+        let broker = &self.shared.broker;
+        broker.pull(lane, now, &self.session, owner, room, deliveries);
         self.shared.broker.screen(lane, now, &self.client, deliveries);
         let pumped = self.connection.pump(now, deliveries, out);
         if pumped.is_err() {
-            self.shared.broker.give_back(&self.session, deliveries);
+            self.shared.broker.give_back(now, &self.session, deliveries);
         }
         counters.publish_sent += pumped? as u64;
         Ok(())
@@ -321,6 +322,10 @@ impl Hand<'_> {
         let broker = &self.shared.broker;
         match self.connection.receive(self.now, frame, out)? {
             Inbound::Settled => Ok(()),
+            Inbound::Refused => {
+                self.lane.counters.refused += 1;
+                Ok(())
+            }
             Inbound::Publish(publication) => {
                 let (packet_id, qos) = (publication.packet_id, publication.parts.qos);
                 let published = broker.publish(self.lane, self.now, self.client, publication.parts);
@@ -329,13 +334,14 @@ impl Hand<'_> {
             Inbound::Subscribe(subscribe) => {
                 let Self { lane, client, session, limits, .. } = self;
                 let id = subscribe.packet_id;
-                let codes = broker.subscribe(lane, self.now, client, session, limits, &subscribe);
-                self.connection.subscribed(id, &codes, out);
+                let answer = broker.subscribe(lane, self.now, client, session, limits, &subscribe);
+                self.connection.subscribed(id, &answer, out);
                 Ok(())
             }
             Inbound::Unsubscribe(unsubscribe) => {
                 let id = unsubscribe.packet_id;
-                let codes = broker.unsubscribe(self.lane, self.client, self.session, &unsubscribe);
+                let Self { lane, client, session, .. } = self;
+                let codes = broker.unsubscribe(lane, self.now, client, session, &unsubscribe);
                 self.connection.unsubscribed(id, &codes, out);
                 Ok(())
             }

@@ -258,6 +258,8 @@ impl Who {
             peer: self.peer.as_str().into(),
             attributes: attributes.map(|(k, v)| (k.as_str().into(), v.as_str().into())).collect(),
             permissions: Permissions::default(),
+            message_expiry_max: 0,
+            check_retained_source: false,
         }))
     }
 }

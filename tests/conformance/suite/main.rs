@@ -21,6 +21,7 @@ mod properties;
 mod puback;
 mod publish;
 mod qos;
+mod reason_codes;
 mod retained;
 mod sessions;
 mod shared;

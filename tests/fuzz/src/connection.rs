@@ -134,6 +134,7 @@ impl World {
                 bytes: 1_000,
                 overflow: overflow[usize::from(choice & 3)],
                 qos0: bit(2),
+                age: 0,
             },
             max_subscriptions: 5,
             max_topic_levels: 6,
@@ -158,8 +159,12 @@ impl World {
             },
             ..Limits::default()
         };
-        let most =
-            BrokerLimits { max_sessions: 4, max_retained_messages: 4, max_retained_bytes: 2_000 };
+        let most = BrokerLimits {
+            max_sessions: 4,
+            max_retained_messages: 4,
+            max_retained_bytes: 2_000,
+            retained_expiry_max: 0,
+        };
         let script = Rc::new(RefCell::new(Script::default()));
         Self {
             broker: Arc::new(Broker::new(most, u64::from(choice))),

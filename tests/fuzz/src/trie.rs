@@ -173,14 +173,16 @@ impl World {
         };
         let Self { broker, lanes, limits, now, members, naive, .. } = self;
         let member = &members[number];
-        let codes = broker.subscribe(
-            &mut lanes[number % LANES],
-            *now,
-            &member.client,
-            &member.session,
-            limits,
-            &subscribe,
-        );
+        let codes = broker
+            .subscribe(
+                &mut lanes[number % LANES],
+                *now,
+                &member.client,
+                &member.session,
+                limits,
+                &subscribe,
+            )
+            .codes;
         assert_eq!(codes.len(), 1);
         assert_eq!(!codes[0].is_error(), parsed.is_some(), "{filter:?}: {codes:?}");
         let Some(parsed) = parsed else { return };
@@ -230,7 +232,7 @@ impl World {
         let Self { broker, lanes, members, .. } = self;
         let Member { client, session, .. } = &members[number];
         let lane = &mut lanes[number % LANES];
-        let codes = broker.unsubscribe(lane, client, session, &unsubscribe);
+        let codes = broker.unsubscribe(lane, self.now, client, session, &unsubscribe);
         let known = self.naive.unsubscribe(number, &filter);
         assert_eq!(codes.len(), 1);
         assert_eq!(codes[0].is_error(), !naive::is_filter(&filter), "{filter:?}: {codes:?}");
@@ -292,7 +294,7 @@ impl World {
         let Member { session, attachment, .. } = &self.members[number];
         let mut taken = Vec::new();
         while !session.mailbox.is_empty() {
-            session.mailbox.pull(*attachment, usize::MAX, usize::MAX, &mut taken);
+            session.mailbox.pull(self.now, *attachment, usize::MAX, usize::MAX, &mut taken);
         }
         taken
     }

@@ -18,7 +18,7 @@ use wasmqtt_core::connection::handshake::{self, Hello};
 use wasmqtt_core::connection::{Connection, Departure, Inbound};
 use wasmqtt_core::fault::Fault;
 use wasmqtt_core::judge::{Identity, Refusal};
-use wasmqtt_core::limits::{Limits, TURN_DELIVERIES};
+use wasmqtt_core::limits::Limits;
 use wasmqtt_core::mailbox::Delivery;
 use wasmqtt_core::message::Parts;
 use wasmqtt_core::time::Moment;
@@ -364,7 +364,7 @@ impl Driver {
         let (client, session) = (Arc::clone(connection.client()), Arc::clone(connection.session()));
         let limits = Arc::clone(connection.limits());
         match connection.receive(room.now, frame, &mut self.out)? {
-            Inbound::Settled => {
+            Inbound::Settled | Inbound::Refused => {
                 if let Some(Packet::Publish(again)) = packet
                     && !again.topic.is_empty()
                     && room.saboteur.commits(Sabotage::DuplicateRouted)
@@ -382,15 +382,16 @@ impl Driver {
                 }
             }
             Inbound::Subscribe(subscribe) => {
-                let codes = room
+                let answer = room
                     .broker
                     .subscribe(room.lane, room.now, &client, &session, &limits, &subscribe);
-                room.auditor.borrow_mut().subscribed(self.id, &subscribe, &codes);
+                room.auditor.borrow_mut().subscribed(self.id, &subscribe, &answer.codes);
                 let id = subscribe.packet_id;
-                connection.subscribed(id, &codes, &mut self.out);
+                connection.subscribed(id, &answer, &mut self.out);
             }
             Inbound::Unsubscribe(unsubscribe) => {
-                let codes = room.broker.unsubscribe(room.lane, &client, &session, &unsubscribe);
+                let codes =
+                    room.broker.unsubscribe(room.lane, room.now, &client, &session, &unsubscribe);
                 room.auditor.borrow_mut().unsubscribed(self.id, &unsubscribe, &codes);
                 let id = unsubscribe.packet_id;
                 connection.unsubscribed(id, &codes, &mut self.out);
@@ -472,7 +473,9 @@ impl Driver {
         }
         self.heed(room, connection)?;
         let mut deliveries = Vec::new();
-        mailbox.pull(owner, TURN_DELIVERIES, connection.room(), &mut deliveries);
+        let session = Arc::clone(connection.session());
+        let window = connection.room();
+        room.broker.pull(room.lane, room.now, &session, owner, window, &mut deliveries);
         room.auditor.borrow_mut().pulled(self.id, &deliveries);
         room.saboteur.meddle(room.broker, &connection.client().id, &mut deliveries);
         if self.holds(room) {
@@ -494,7 +497,7 @@ impl Driver {
         room.auditor.borrow_mut().pumping(self.id);
         let pumped = connection.pump(room.now, &mut deliveries, &mut self.out);
         if let Err(fault) = pumped {
-            room.broker.give_back(connection.session(), &mut deliveries);
+            room.broker.give_back(room.now, connection.session(), &mut deliveries);
             room.auditor.borrow_mut().gave_back(self.id);
             return Err(fault.into());
         }

@@ -1,5 +1,6 @@
 //! What kind of run a seed makes: how many take part, how much of everything there is, how often things break.
 
+use wasmqtt_core::features::Features;
 use wasmqtt_core::judge::{Actions, Effect, Identity, IdentityLimits, Permission};
 use wasmqtt_core::limits::{BrokerLimits, Limits, Overflow, Queue};
 use wasmqtt_core::subscription::SharedStrategy;
@@ -52,11 +53,13 @@ impl Plan {
                 bytes: u64::MAX,
                 overflow: random.pick(&policies),
                 qos0: random.chance(20),
+                age: 0,
             },
             false => Queue {
                 messages: 1_000_000,
                 bytes: u64::MAX,
                 qos0: random.chance(20),
+                age: 0,
                 // Some identities are bounded all the same.
                 overflow: Overflow::DropNewest,
             },
@@ -72,12 +75,15 @@ impl Plan {
             max_topic_levels: 6,
             max_topic_length: 40,
             keep_alive_max: random.pick(&[0, 0, 30]),
+            // The auditor takes every question about a publication for one of the client that sends it.
+            features: Features { check_retained_source: false, ..Features::default() },
             ..Limits::default()
         };
         let broker = BrokerLimits {
             max_sessions: random.pick(&[3, 1000, 1000]),
             max_retained_messages: random.pick(&[2, 1000, 1000]),
             max_retained_bytes: random.pick(&[300, 1 << 20, 1 << 20]),
+            retained_expiry_max: 0,
         };
         Self {
             seed,

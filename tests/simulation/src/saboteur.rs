@@ -4,6 +4,7 @@
 use wasmqtt_codec::{Next, Packet, PacketId, QoS, Version, decode, frame};
 use wasmqtt_core::broker::Broker;
 use wasmqtt_core::mailbox::{Delivery, Pushed};
+use wasmqtt_core::time::Moment;
 
 /// A fault that a broker could have.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -157,9 +158,14 @@ impl Saboteur {
                     && delivery.share().is_some()
                     && wasmqtt_codec::topic::matches(pattern, delivery.message.topic())
             });
-            if let (Some(copy), Some(session)) = (copy, broker.session(&other)) {
+            let session = broker.session(&other).filter(|session| {
+                // Where others wait it may give way to them, and then nobody could notice.
+                session.mailbox.is_empty() && session.state.lock().attachment != 0
+            });
+            if let (Some(copy), Some(session)) = (copy, session) {
                 // One that finds no room was not committed.
-                self.has_acted = session.mailbox.push(copy.clone()) == Pushed::Queued;
+                self.has_acted =
+                    session.mailbox.push(Moment::default(), copy.clone()) == Pushed::Queued;
                 return;
             }
         }

@@ -12,6 +12,8 @@ use serde::Deserialize;
 
 use crate::tree;
 
+mod codes;
+
 /// Sections, each with the numbers of its statements.
 type Sections = &'static [(&'static str, &'static [RangeInclusive<u16>])];
 
@@ -152,6 +154,7 @@ impl Specification {
 struct Coverage {
     mqtt5: Entries,
     mqtt311: Entries,
+    codes: codes::Codes,
 }
 
 type Entries = BTreeMap<String, Entry>;
@@ -198,6 +201,9 @@ enum Status {
 /// The tests there are, each with the statements that the comment above it names, as `v5:MQTT-...`.
 type Tests = BTreeMap<String, BTreeSet<String>>;
 
+/// Where tests besides those of the suite are, and how they are named.
+const ELSEWHERE: [(&str, &str); 2] = [("core", "broker/core/tests/road"), ("it", "tests/it")];
+
 /// Checks everything, and prints how far the tests go.
 pub(crate) fn spec() -> Result<()> {
     let list = tree::root().join("tests/conformance.toml");
@@ -205,12 +211,17 @@ pub(crate) fn spec() -> Result<()> {
         .with_context(|| format!("cannot read {}", list.display()))?;
     let coverage: Coverage =
         toml::from_str(&text).with_context(|| format!("in {}", tree::short(&list)))?;
-    let tests = tests_below(&tree::root().join("tests/conformance/suite"))?;
+    let mut tests = tests_below(&tree::root().join("tests/conformance/suite"))?;
+    for (prefix, path) in ELSEWHERE {
+        let found = tests_below(&tree::root().join(path))?;
+        tests.extend(found.into_iter().map(|(test, named)| (format!("{prefix}::{test}"), named)));
+    }
     let mut problems = Vec::new();
     for (specification, entries) in [(&MQTT5, &coverage.mqtt5), (&MQTT311, &coverage.mqtt311)] {
         check(specification, entries, &tests, &mut problems);
         print!("{}", Summary { specification, entries });
     }
+    codes::check(&coverage.codes, &tests, &mut problems);
     if problems.is_empty() {
         return Ok(());
     }

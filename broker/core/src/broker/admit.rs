@@ -70,7 +70,7 @@ impl Broker {
         }
         let (client_id, assigned) = self.client_id(hello)?;
         let limits = tighten(limits, &identity.limits);
-        let keep_alive = bounded_keep_alive(connecting.keep_alive, limits.keep_alive_max);
+        let keep_alive = keep_alive(connecting, &limits);
         if keep_alive != connecting.keep_alive && connecting.version != Version::V5 {
             // 3.x has no Server Keep Alive: a client that cannot be told is not let in.
             return Err(Refusal::new(ReasonCode::ClientIdentifierNotValid)
@@ -87,7 +87,7 @@ impl Broker {
         let found = session.as_ref().filter(|_| !connecting.clean_start);
         let is_fresh = found.is_none();
         let key = found.map_or_else(|| self.next_key(), |session| session.key);
-        let client = Arc::new(client(connecting, &identity, &client_id, key));
+        let client = Arc::new(client(connecting, &identity, &client_id, key, &limits));
         if let Some(session) = session {
             check_free(&session, &session.state.lock(), client.name.as_deref(), &limits)?;
         }
@@ -239,6 +239,7 @@ pub(super) fn client(
     identity: &Identity,
     client_id: &str,
     key: u64,
+    limits: &Limits,
 ) -> Client {
     let name = name(connecting, identity);
     let permissions = Permissions::resolve(&identity.permissions, |variable| match variable {
@@ -264,6 +265,8 @@ pub(super) fn client(
             .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
             .collect(),
         permissions,
+        message_expiry_max: limits.message_expiry_max,
+        check_retained_source: limits.features.check_retained_source,
     }
 }
 
@@ -347,10 +350,15 @@ fn tighten(listener: &Limits, own: &IdentityLimits) -> Limits {
     limits
 }
 
-pub(super) fn bounded_keep_alive(asked: u16, max: u16) -> u16 {
-    match (asked, max) {
+/// What holds, in seconds, instead of what the client asked for; 0 = none.
+pub(super) fn keep_alive(connecting: &Connecting, limits: &Limits) -> u16 {
+    let asked = match (connecting.keep_alive, limits.keep_alive_max) {
         (asked, 0) => asked,
         (0, max) => max,
         (asked, max) => asked.min(max),
+    };
+    match (asked, connecting.version) {
+        (1.., Version::V5) => asked.max(limits.keep_alive_min),
+        _ => asked,
     }
 }

@@ -122,8 +122,9 @@ impl Broker {
         self.end(events, &session, state, now)
     }
 
-    /// Ends a session: what came through share groups goes to other members, nothing else of it is left, and a connection that has it finds out. Answers the will that is now
-    /// due [MQTT-3.1.2-8]. Takes the state locked, as the caller found reason to end it.
+    /// Ends a session: what came through share groups goes to other members, nothing else of it is left, and a
+    /// connection that has it finds out. Answers the will that is now due [MQTT-3.1.2-8]. Takes the state locked, as the
+    /// caller found reason to end it.
     pub(super) fn end(
         &self,
         events: &mut Events,
@@ -157,7 +158,7 @@ impl Broker {
         self.schedule(session, timer);
         left.extend(session.mailbox.close());
         // What no other member has room for goes with the session.
-        drop(self.router.redispatch(left));
+        drop(self.router.redispatch(now, left));
         if is_first {
             self.sessions.leave(session.owner.as_deref());
         }

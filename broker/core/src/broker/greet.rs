@@ -3,7 +3,7 @@
 use wasmqtt_codec::ReasonCode;
 
 use super::Broker;
-use super::admit::{ASSIGNED, bounded_keep_alive};
+use super::admit::{ASSIGNED, keep_alive};
 use crate::connection::check_format;
 use crate::connection::handshake::{Hello, Terms, WillRequest};
 use crate::fault::Fault;
@@ -41,7 +41,7 @@ impl Broker {
         hello.check_connack(&Terms {
             limits,
             session_expiry: hello.session_expiry.unwrap_or(0).min(limits.session_expiry_max),
-            keep_alive: bounded_keep_alive(connecting.keep_alive, limits.keep_alive_max),
+            keep_alive: keep_alive(connecting, limits),
             assigned: connecting.client_id.is_empty().then_some(ASSIGNED),
         })
     }

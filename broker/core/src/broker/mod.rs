@@ -16,10 +16,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::client::ListenerId;
 use crate::judge::Judge;
 use crate::limits::BrokerLimits;
 use crate::mailbox::Notice;
 use crate::observe::Events;
+use crate::redirect::Redirect;
 use crate::router::{Homes, Memo, Router};
 use crate::session::registry::Registry;
 use crate::session::{Due, Session, State};
@@ -165,9 +167,29 @@ impl Broker {
 
     /// Closes every connection with `code`; returns how many were told.
     pub fn disconnect_all(&self, code: ReasonCode) -> usize {
+        self.notify_all(&Notice::Disconnect(code))
+    }
+
+    /// Sends every client elsewhere; returns how many were told.
+    pub fn redirect_all(&self, to: &Arc<Redirect>) -> usize {
+        self.notify_all(&Notice::Redirect(Arc::clone(to)))
+    }
+
+    fn notify_all(&self, notice: &Notice) -> usize {
         let sessions = self.sessions.all();
-        sessions.iter().for_each(|session| session.mailbox.notify(Notice::Disconnect(code)));
+        sessions.iter().for_each(|session| session.mailbox.notify(notice.clone()));
         sessions.len()
+    }
+
+    /// The clients that are connected through this listener, in no order.
+    pub fn connected_through(&self, listener: ListenerId) -> Vec<Arc<Session>> {
+        let mut sessions = self.sessions.all();
+        sessions.retain(|session| {
+            let state = session.state.lock();
+            let client = state.client.as_ref().filter(|_| state.attachment != 0);
+            client.is_some_and(|client| client.listener == listener)
+        });
+        sessions
     }
 
     /// Changes the bounds of the whole broker. What is beyond them stays; nothing more is taken.

@@ -7,6 +7,7 @@ use wasmqtt_codec::{QoS, ReasonCode};
 use super::{Broker, Lane};
 use crate::client::Client;
 use crate::judge::{self, Permit, Refusal, Screened, Transformed};
+use crate::limits::TURN_DELIVERIES;
 use crate::mailbox::Delivery;
 use crate::message::{Message, Origin, Parts};
 use crate::observe::{Event, Events, Kind, Subject};
@@ -116,7 +117,8 @@ impl Broker {
         };
         let Some(permit) = judge::permit_own(topic) else { return };
         let message = Message::new(parts, None);
-        let routed = self.router.route(&mut lane.memo, &mut lane.homes, permit, message, false);
+        let Lane { memo, homes, .. } = lane;
+        let routed = self.router.route(memo, homes, permit, now, message, false);
         self.end_all(lane, now, routed.ended);
     }
 
@@ -187,7 +189,7 @@ impl Broker {
     ) -> Result<Published, Refusal> {
         let message = if lane.judge.transforms(client.listener) {
             match lane.judge.transform(now, client, message) {
-                Transformed::Forward(message) => message,
+                Transformed::Forward(message) => bounded(now, client, message),
                 Transformed::Discard => return Ok(Published::Discarded),
                 Transformed::Reject(refusal) => {
                     lane.counters.refused += 1;
@@ -200,7 +202,7 @@ impl Broker {
         let retain = message.retain();
         let name_losers = lane.events.wants(Kind::MessageDropped);
         let Lane { memo, homes, .. } = lane;
-        let mut routed = self.router.route(memo, homes, permit, message, name_losers);
+        let mut routed = self.router.route(memo, homes, permit, now, message, name_losers);
         if let Some((message, losers)) = routed.losers.take() {
             note_dropped(&mut lane.events, &message, losers);
         }
@@ -218,9 +220,26 @@ impl Broker {
 
     /// Takes back what a connection pulled and could not send, because it has lost its session. Once that is over, what
     /// came through a share group goes to another member.
-    pub fn give_back(&self, session: &Session, deliveries: &mut Vec<Delivery>) {
+    pub fn give_back(&self, now: Moment, session: &Session, deliveries: &mut Vec<Delivery>) {
         let left = session.mailbox.give_back(deliveries);
-        drop(self.router.redispatch(left));
+        drop(self.router.redispatch(now, left));
+    }
+
+    /// Takes what waits for a connection and has a place, `window` of it with QoS 1 or 2; retained messages are read as
+    /// they come up.
+    pub fn pull(
+        &self,
+        lane: &mut Lane,
+        now: Moment,
+        session: &Session,
+        attachment: u64,
+        window: usize,
+        deliveries: &mut Vec<Delivery>,
+    ) {
+        let mailbox = &session.mailbox;
+        self.router.read_on(now, mailbox, attachment);
+        let too_old = mailbox.pull(now, attachment, TURN_DELIVERIES, window, deliveries);
+        lane.counters.dropped += too_old as u64;
     }
 
     /// Judges what is about to be delivered, where anybody wants to: replaces or removes deliveries in place.
@@ -232,6 +251,12 @@ impl Broker {
         deliveries: &mut Vec<Delivery>,
     ) {
         lane.judge.begin();
+        if subscriber.check_retained_source {
+            deliveries.retain(|delivery| {
+                !delivery.stored
+                    || judge::authorize_source(&mut *lane.judge, now, &delivery.message)
+            });
+        }
         if !subscriber.permissions.judge_receive() && !lane.judge.screens(subscriber.listener) {
             return;
         }
@@ -277,6 +302,14 @@ fn note_refused(
     events.note(Kind::PublishRefused, || {
         Event::of(Kind::PublishRefused, publisher).on(topic).refused(refusal).after(hops)
     });
+}
+
+/// A transformer may let a message live longer than its publisher may ask for, and then it does not.
+fn bounded(now: Moment, client: &Client, message: Message) -> Message {
+    match client.message_expiry_max {
+        0 => message,
+        most => message.expires_by(now.after_secs(most)),
+    }
 }
 
 /// Topics that only the broker itself publishes to.

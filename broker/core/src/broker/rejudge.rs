@@ -82,7 +82,8 @@ impl Broker {
             drop(state);
             self.align(filter, session);
             if let Err(refusal) = judged {
-                self.pass_on(filter, session);
+                session.mailbox.end_replay(&name);
+                self.pass_on(now, filter, session);
                 lane.events.note(Kind::Unsubscribed, || {
                     Event::of(Kind::Unsubscribed, client).on(&name).refused(&refusal)
                 });

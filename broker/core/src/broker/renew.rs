@@ -7,6 +7,7 @@ use super::admit::{client, name};
 use crate::client::Client;
 use crate::fault::Fault;
 use crate::judge::{Connecting, Identity};
+use crate::limits::Limits;
 use crate::session::Session;
 use crate::time::Moment;
 
@@ -37,7 +38,11 @@ impl Broker {
         if name(connecting, identity) != before.name.as_deref() {
             return Err(Fault::NameChanged);
         }
-        let client = Arc::new(client(connecting, identity, &before.id, before.key));
+        let client = Arc::new(Client {
+            message_expiry_max: before.message_expiry_max,
+            check_retained_source: before.check_retained_source,
+            ..client(connecting, identity, &before.id, before.key, &Limits::default())
+        });
         let mut state = session.state.lock();
         if state.attachment != attachment {
             return Err(Fault::TakenOver);

@@ -9,7 +9,8 @@ use wasmqtt_codec::{
 
 use super::{Broker, Lane};
 use crate::client::Client;
-use crate::judge;
+use crate::connection::Subscribed;
+use crate::judge::{self, Refusal};
 use crate::limits::Limits;
 use crate::observe::{Event, Kind};
 use crate::session::Session;
@@ -26,25 +27,30 @@ impl Broker {
         session: &Session,
         limits: &Limits,
         subscribe: &Subscribe<'_>,
-    ) -> Vec<ReasonCode> {
+    ) -> Subscribed {
         lane.judge.begin();
         let holder = Holder { client, session, limits };
         let crowded = subscribe.user_properties.iter().count() > limits.max_user_properties.into();
         let most = if crowded { 0 } else { limits.max_filters_per_subscribe as usize };
+        let mut explained = None;
         let grant = |(at, subscription): (usize, &Subscription<'_>)| {
             if at >= most {
                 return ReasonCode::QuotaExceeded;
             }
             let identifier = subscribe.subscription_identifier;
             let granted = self.subscribe_one(lane, now, &holder, identifier, subscription);
-            let (kind, code) = match granted {
-                Ok(code) => (Kind::Subscribed, code),
-                Err(code) => (Kind::SubscribeRefused, code),
+            let (kind, code) = match &granted {
+                Ok(code) => (Kind::Subscribed, *code),
+                Err(refusal) => (Kind::SubscribeRefused, refusal.code),
             };
             lane.events.note(kind, || Event::of(kind, client).on(subscription.filter).coded(code));
+            if let Some(refusal) = granted.err().filter(Refusal::is_explained) {
+                explained.get_or_insert(refusal);
+            }
             code
         };
-        subscribe.subscriptions.iter().enumerate().map(grant).collect()
+        let codes = subscribe.subscriptions.iter().enumerate().map(grant).collect();
+        Subscribed { codes, explained }
     }
 
     fn subscribe_one(
@@ -54,25 +60,24 @@ impl Broker {
         holder: &Holder<'_>,
         identifier: Option<NonZeroU32>,
         subscription: &Subscription<'_>,
-    ) -> Result<ReasonCode, ReasonCode> {
+    ) -> Result<ReasonCode, Refusal> {
         let Holder { client, session, limits } = holder;
         let filter =
-            Filter::parse(subscription.filter).map_err(|_| ReasonCode::TopicFilterInvalid)?;
+            Filter::parse(subscription.filter).map_err(|_| no(ReasonCode::TopicFilterInvalid))?;
         let levels = filter.pattern().bytes().filter(|byte| *byte == b'/').count() + 1;
         if levels > usize::from(limits.max_topic_levels)
             || filter.as_str().len() > usize::from(limits.max_topic_length)
         {
-            return Err(ReasonCode::TopicFilterInvalid);
+            return Err(no(ReasonCode::TopicFilterInvalid));
         }
         if filter.share().is_some() && !limits.features.shared_subscriptions {
-            return Err(ReasonCode::SharedSubscriptionsNotSupported);
+            return Err(no(ReasonCode::SharedSubscriptionsNotSupported));
         }
         if filter.has_wildcard() && !limits.features.wildcard_subscriptions {
-            return Err(ReasonCode::WildcardSubscriptionsNotSupported);
+            return Err(no(ReasonCode::WildcardSubscriptionsNotSupported));
         }
         let grant =
-            judge::authorize_subscribe(&mut *lane.judge, now, client, filter, subscription.qos)
-                .map_err(|refusal| refusal.code)?;
+            judge::authorize_subscribe(&mut *lane.judge, now, client, filter, subscription.qos)?;
         let options = SubscriptionOptions {
             qos: subscription.qos.min(grant).min(limits.features.max_qos),
             no_local: subscription.no_local,
@@ -82,7 +87,7 @@ impl Broker {
         let mut state = session.state.lock();
         let is_new = !state.subscriptions.contains_key(filter.as_str());
         if state.ended || is_new && state.subscriptions.len() >= limits.max_subscriptions as usize {
-            return Err(ReasonCode::QuotaExceeded);
+            return Err(no(ReasonCode::QuotaExceeded));
         }
         state.subscriptions.insert(filter.as_str().into(), options);
         drop(state);
@@ -94,8 +99,7 @@ impl Broker {
         };
         // Retained messages are not sent to shared subscriptions.
         if replay && filter.share().is_none() && limits.features.retain {
-            let lost = self.router.replay(now, filter, &session.mailbox, options);
-            lane.counters.dropped += lost as u64;
+            self.router.replay(now, filter, &session.mailbox, options);
         }
         Ok(match options.qos {
             QoS::AtMostOnce => ReasonCode::Success,
@@ -108,6 +112,7 @@ impl Broker {
     pub fn unsubscribe(
         &self,
         lane: &mut Lane,
+        now: Moment,
         client: &Arc<Client>,
         session: &Session,
         unsubscribe: &Unsubscribe<'_>,
@@ -118,7 +123,8 @@ impl Broker {
             };
             let known = session.state.lock().subscriptions.remove(filter.as_str()).is_some();
             self.align(filter, session);
-            self.pass_on(filter, session);
+            session.mailbox.end_replay(filter.as_str());
+            self.pass_on(now, filter, session);
             if !known {
                 return ReasonCode::NoSubscriptionExisted;
             }
@@ -132,13 +138,13 @@ impl Broker {
 
     /// Hands what waits for a member that left a share group to the others; what they have no room for stays. What was
     /// sent already is seen through [MQTT-3.10.4-3].
-    pub(super) fn pass_on(&self, filter: Filter<'_>, session: &Session) {
+    pub(super) fn pass_on(&self, now: Moment, filter: Filter<'_>, session: &Session) {
         if filter.share().is_none() || !self.router.is_shared(filter) {
             return;
         }
         let waiting = session.mailbox.take_share(filter.as_str());
-        let mut left = self.router.redispatch(waiting);
-        self.give_back(session, &mut left);
+        let mut left = self.router.redispatch(now, waiting);
+        self.give_back(now, session, &mut left);
     }
 
     /// Makes the router hold of this filter what the session holds, and looks again: the session may have ended
@@ -162,6 +168,10 @@ impl Broker {
             wanted = now;
         }
     }
+}
+
+fn no(code: ReasonCode) -> Refusal {
+    Refusal::new(code)
 }
 
 /// Who subscribes.

@@ -5,7 +5,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
 use wasmqtt_codec::{
-    ConnAck, ConnAckProperties, Connect, Disconnect, Frame, MessagePropertiesBuf, Packet, QoS,
+    ConnAck, ConnAckProperties, Connect, Frame, MessagePropertiesBuf, Packet, PacketType, QoS,
     ReasonCode, Version, decode,
 };
 
@@ -248,23 +248,27 @@ pub fn open(now: Moment, hello: &Hello, admission: Admission, out: &mut Vec<u8>)
 /// Writes the CONNACK that refuses [MQTT-3.2.2-7]. A 3.x client is told one of its five codes.
 pub fn refuse(hello: &Hello, refusal: &Refusal, out: &mut Vec<u8>) {
     let version = hello.connecting.version;
-    let mut connack = ConnAck::new(false, refusal.code);
+    // A plugin may have chosen one that CONNACK cannot carry.
+    let code = match refusal.code.allowed_in(PacketType::ConnAck) {
+        true => refusal.code,
+        false => ReasonCode::NotAuthorized,
+    };
+    let bare = ConnAck::new(false, code);
+    let mut referring = bare.clone();
+    referring.properties.server_reference = refusal.server_reference.as_deref();
+    let mut full = referring.clone();
     if hello.request_problem_information {
-        connack.properties.reason_string = refusal.reason.as_deref();
-        connack.properties.user_properties = refusal.user_properties.as_view();
+        full.properties.reason_string = refusal.reason.as_deref();
+        full.properties.user_properties = refusal.user_properties.as_view();
     }
     let start = out.len();
-    let written = connack.encode(version, out);
-    if written.is_err() || out.len() - start > hello.largest() {
-        // The reason gives way to what the client can take [MQTT-3.2.2-19], and a code that a plugin chose and CONNACK
-        // cannot carry to one that it can.
-        out.truncate(start);
-        let code = if written.is_err() { ReasonCode::NotAuthorized } else { refusal.code };
-        let _ = ConnAck::new(false, code).encode(version, out);
-        if out.len() - start > hello.largest() {
-            // Not even that: closing says enough [MQTT-3.1.2-24].
-            out.truncate(start);
+    // What is nice to have gives way to what the client can take [MQTT-3.2.2-19], [MQTT-3.2.2-20]; when it takes not even
+    // the code, closing says enough [MQTT-3.1.2-24].
+    for connack in [&full, &referring, &bare] {
+        if connack.encode(version, out).is_ok() && out.len() - start <= hello.largest() {
+            return;
         }
+        out.truncate(start);
     }
 }
 
@@ -290,27 +294,4 @@ pub fn reject(fault: &Fault, frame: Option<Frame<'_>>, out: &mut Vec<u8>) {
 /// The protocol level of a CONNECT that is called MQTT.
 fn level(body: &[u8]) -> Option<u8> {
     body.strip_prefix(b"\0\x04MQTT")?.first().copied()
-}
-
-/// Writes the DISCONNECT with which the broker ends an MQTT 5 connection; 3.x has none.
-/// A sentence that would make it larger than `largest`, in bytes, is left out [MQTT-3.14.2-3].
-pub(super) fn disconnect(
-    version: Version,
-    reason: ReasonCode,
-    why: Option<&str>,
-    largest: usize,
-    out: &mut Vec<u8>,
-) {
-    if version != Version::V5 {
-        return;
-    }
-    let before = out.len();
-    let packet = Disconnect { reason_string: why, ..Disconnect::new(reason) };
-    if packet.encode(version, out).is_ok() && out.len() - before <= largest {
-        return;
-    }
-    out.truncate(before);
-    if Disconnect::new(reason).encode(version, out).is_err() {
-        let _ = Disconnect::new(ReasonCode::UnspecifiedError).encode(version, out);
-    }
 }

@@ -1,10 +1,8 @@
 //! What the client sends: acknowledgements are dealt with here, the rest is handed on.
 
-use std::borrow::Cow;
-
 use wasmqtt_codec::{
     Ack, Disconnect, EncodeError, Frame, MessageProperties, Packet, PacketId, PacketType, Publish,
-    QoS, ReasonCode, SubAck, Subscribe, UnsubAck, Unsubscribe, Version, decode,
+    QoS, ReasonCode, Subscribe, Unsubscribe, Version, decode,
 };
 
 use super::{Connection, Departure};
@@ -19,6 +17,8 @@ use crate::time::Moment;
 pub enum Inbound<'a> {
     /// Nothing: it was dealt with, and answered if need be.
     Settled,
+    /// Nothing but to be counted: a publication that was refused, and answered.
+    Refused,
     /// To be published; then [`Connection::acknowledge`].
     Publish(Publication<'a>),
     /// To be subscribed; then [`Connection::subscribed`].
@@ -63,10 +63,7 @@ impl Connection {
             Packet::PubRel(ack) => self.pubrel(&ack, out),
             Packet::PubComp(ack) => self.settle(now, &ack, Expected::PubComp, out),
             Packet::Subscribe(subscribe) => self.subscribe(subscribe),
-            Packet::Unsubscribe(unsubscribe) => {
-                self.check_answer(unsubscribe.filters.len())?;
-                Ok(Inbound::Unsubscribe(unsubscribe))
-            }
+            Packet::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe),
             Packet::PingReq => {
                 out.extend_from_slice(&PINGRESP);
                 Ok(Inbound::Settled)
@@ -103,12 +100,15 @@ impl Connection {
         if let Err(fault) = self.check_content(&publish, length) {
             return self.refuse(&publish, fault, out);
         }
-        if publish.qos == QoS::ExactlyOnce
-            && let Some(id) = publish.packet_id
-            && !self.take(id)?
-        {
-            self.ack(PacketType::PubRec, id, ReasonCode::Success, None, out);
-            return Ok(Inbound::Settled);
+        match (publish.qos, publish.packet_id) {
+            (QoS::ExactlyOnce, Some(id)) if !self.take(id)? => {
+                self.ack(PacketType::PubRec, id, ReasonCode::Success, None, out);
+                return Ok(Inbound::Settled);
+            }
+            (QoS::AtLeastOnce, Some(id)) if self.is_taken(id) => {
+                return self.refuse(&publish, Fault::PacketIdentifierInUse, out);
+            }
+            _ => {}
         }
         let expiry = self.limits.expiry(publish.properties.message_expiry_interval);
         Ok(Inbound::Publish(Publication {
@@ -169,7 +169,7 @@ impl Connection {
             _ => PacketType::PubAck,
         };
         self.ack(kind, id, refusal.code, Some(&refusal), out);
-        Ok(Inbound::Settled)
+        Ok(Inbound::Refused)
     }
 
     /// Takes a QoS 2 publication on, before it is routed: whoever takes the session over meanwhile must not route it
@@ -186,30 +186,13 @@ impl Connection {
         Ok(state.received.insert(id))
     }
 
-    fn subscribe<'a>(&self, subscribe: Subscribe<'a>) -> Result<Inbound<'a>, Fault> {
-        let offered = self.limits.features.subscription_identifiers;
-        if subscribe.subscription_identifier.is_some() && !offered {
-            return Err(Fault::SubscriptionIdentifiersNotSupported);
+    /// Whether a QoS 2 publication that is not released has this identifier. A 3.x client could not be told.
+    fn is_taken(&self, id: PacketId) -> bool {
+        if self.version != Version::V5 {
+            return false;
         }
-        self.check_answer(subscribe.subscriptions.len())?;
-        Ok(Inbound::Subscribe(subscribe))
-    }
-
-    /// Whether the client could take the SUBACK or UNSUBACK for so many filters [MQTT-3.1.2-24]: each is a code, and
-    /// every one has to be there.
-    fn check_answer(&self, filters: usize) -> Result<(), Fault> {
-        // Identifier, no properties, codes.
-        let remaining = 3 + filters;
-        let length = match remaining {
-            ..128 => 1,
-            128..16_384 => 2,
-            16_384..2_097_152 => 3,
-            _ => 4,
-        };
-        if 1 + length + remaining > self.largest {
-            return Err(Fault::Ordered(ReasonCode::PacketTooLarge));
-        }
-        Ok(())
+        let state = self.session.state.lock();
+        state.attachment == self.attachment && state.received.contains(&id)
     }
 
     fn count(&mut self, now: Moment) -> Result<(), Fault> {
@@ -319,28 +302,6 @@ impl Connection {
             end_session: false,
             code: Some(disconnect.reason),
         })
-    }
-
-    /// Answers SUBSCRIBE, one code per filter, in order [MQTT-3.9.3-1].
-    pub fn subscribed(&self, packet_id: PacketId, reasons: &[ReasonCode], out: &mut Vec<u8>) {
-        let suback = SubAck {
-            packet_id,
-            reasons: Cow::Borrowed(reasons),
-            reason_string: None,
-            user_properties: Default::default(),
-        };
-        let _ = suback.encode(self.version, out);
-    }
-
-    /// Answers UNSUBSCRIBE, likewise.
-    pub fn unsubscribed(&self, packet_id: PacketId, reasons: &[ReasonCode], out: &mut Vec<u8>) {
-        let unsuback = UnsubAck {
-            packet_id,
-            reasons: Cow::Borrowed(reasons),
-            reason_string: None,
-            user_properties: Default::default(),
-        };
-        let _ = unsuback.encode(self.version, out);
     }
 
     fn ack(

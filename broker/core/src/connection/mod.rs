@@ -6,10 +6,12 @@
 
 mod alias;
 mod assigned;
+mod close;
 mod exchange;
 pub mod handshake;
 mod inbound;
 mod outbound;
+mod subscriptions;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use handshake::{Admission, Hello};
 
 pub(crate) use inbound::check_format;
 pub use inbound::{Inbound, Publication};
+pub use subscriptions::Subscribed;
 
 /// How a connection ended, for [`Broker::depart`](crate::broker::Broker::depart).
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -64,6 +67,8 @@ pub struct Connection {
     /// When the last whole packet came.
     heard_at: Moment,
     expires_at: Option<Moment>,
+    /// When it has lasted as long as it may.
+    over_at: Option<Moment>,
     session_expiry: u32,
     /// Largest packet the client takes, in bytes.
     largest: usize,
@@ -98,6 +103,10 @@ impl Connection {
             keep_alive: Duration::from_millis(u64::from(admission.keep_alive) * 1500),
             heard_at: now,
             expires_at: admission.expires_at,
+            over_at: match admission.limits.connection_time_max {
+                0 => None,
+                seconds => Some(now.after_secs(seconds)),
+            },
             session_expiry: admission.session_expiry,
             largest: hello.largest(),
             window: usize::from(window),
@@ -142,13 +151,19 @@ impl Connection {
     /// When [`Connection::overdue`] is worth asking, unless a packet comes before; none = never.
     pub fn deadline(&self) -> Option<Moment> {
         let silent = (!self.keep_alive.is_zero()).then(|| self.heard_at.after(self.keep_alive));
-        [silent, self.expires_at, self.exchange_deadline()].into_iter().flatten().min()
+        [silent, self.expires_at, self.exchange_deadline(), self.over_at]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether its time is over.
     pub fn overdue(&self, now: Moment) -> Option<Fault> {
         if self.expires_at.is_some_and(|at| at <= now) {
             return Some(Fault::IdentityExpired);
+        }
+        if self.over_at.is_some_and(|at| at <= now) {
+            return Some(Fault::ConnectionTimeOver);
         }
         if self.exchange_deadline().is_some_and(|at| at <= now) {
             return Some(Fault::AuthenticationTimeout);
@@ -163,19 +178,11 @@ impl Connection {
             Notice::TakenOver => (Fault::TakenOver, Departure::LOST),
             Notice::Disconnect(code) => (Fault::Ordered(code), Departure::LOST),
             Notice::Dismiss(code, why) => (Fault::Dismissed(code, why), Departure::LOST),
+            Notice::Redirect(redirect) => (Fault::Redirected(redirect), Departure::LOST),
             Notice::EndSession(code) => {
                 (Fault::Ordered(code), Departure { end_session: true, ..Departure::LOST })
             }
         }
-    }
-
-    /// Writes what the client is told when the broker ends the connection [MQTT-4.13.1-1].
-    pub fn close(&self, fault: &Fault, out: &mut Vec<u8>) {
-        let why = match fault {
-            Fault::Dismissed(_, why) => Some(&**why),
-            _ => None,
-        };
-        handshake::disconnect(self.version, fault.reason(), why, self.largest, out);
     }
 
     /// Whether another connection has taken the session.

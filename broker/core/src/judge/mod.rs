@@ -16,13 +16,14 @@ use wasmqtt_codec::{QoS, ReasonCode, UserPropertiesBuf, Version};
 
 use crate::client::{Client, ListenerId, Transport};
 use crate::message::Message;
+use crate::redirect::Redirect;
 use crate::time::Moment;
 
 pub use exchange::{Progress, Question, Step, Success};
 pub use permission::{Actions, Effect, Permission, Permissions};
 pub use permit::{Permit, decide};
 pub(crate) use permit::{
-    authorize_publish, authorize_subscribe, authorize_will, permit_own, screen,
+    authorize_publish, authorize_source, authorize_subscribe, authorize_will, permit_own, screen,
 };
 pub use revocation::Subject;
 
@@ -63,18 +64,35 @@ pub struct Refusal {
     pub reason: Option<Box<str>>,
     /// For the peer, likewise.
     pub user_properties: UserPropertiesBuf,
+    /// Where the peer is to go instead; with 0x9C and 0x9D.
+    pub server_reference: Option<Box<str>>,
 }
 
 impl Refusal {
     /// A refusal with nothing but a code.
     pub fn new(code: ReasonCode) -> Self {
-        Self { code, reason: None, user_properties: UserPropertiesBuf::default() }
+        Self {
+            code,
+            reason: None,
+            user_properties: UserPropertiesBuf::default(),
+            server_reference: None,
+        }
     }
 
     /// The same with a sentence for the peer.
     pub fn because(mut self, reason: impl Into<Box<str>>) -> Self {
         self.reason = Some(reason.into());
         self
+    }
+
+    /// A refusal that sends the peer elsewhere.
+    pub fn redirect(to: &Redirect) -> Self {
+        Self { server_reference: Some(to.to.clone()), ..Self::new(to.reason()) }
+    }
+
+    /// Whether the peer has anything to read besides the code.
+    pub fn is_explained(&self) -> bool {
+        self.reason.is_some() || self.user_properties.as_view().iter().next().is_some()
     }
 }
 

@@ -92,6 +92,19 @@ pub(crate) fn authorize_subscribe(
     }
 }
 
+/// Asks whether whoever published a retained message may still do so; what no client published, nobody is asked about.
+pub(crate) fn authorize_source(judge: &mut dyn Judge, now: Moment, message: &Message) -> bool {
+    let Some(publisher) = message.publisher() else { return true };
+    let request = Request {
+        action: Action::Publish,
+        topic: message.topic(),
+        share: None,
+        qos: message.qos(),
+        retain: true,
+    };
+    permit(decide(judge, now, publisher, &request), message.qos()).is_ok()
+}
+
 /// Asks for one delivery: the subscriber's own permissions first, then whoever wants to judge deliveries.
 pub(crate) fn screen(
     judge: &mut dyn Judge,

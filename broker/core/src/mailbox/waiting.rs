@@ -2,18 +2,30 @@
 
 use std::collections::VecDeque;
 
-use super::Delivery;
+use super::{Delivery, Replay};
+use crate::time::Moment;
 
 /// What waits, in the order it came. Retained messages stand apart, so that the oldest published one is found
-/// without a walk over them.
+/// without a walk over them; and so do those that are still to be read from the store.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     pub(super) live: VecDeque<(i64, Delivery)>,
     pub(super) stored: VecDeque<(i64, Delivery)>,
+    pub(super) replays: VecDeque<(i64, Replay)>,
+    /// From which place on messages came, and when the first of them did. Few: see [`Waiting::note`].
+    marks: VecDeque<(i64, Moment)>,
     /// The place of the first; what is given back goes before it.
     first: i64,
     /// The place behind the last.
     next: i64,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub(super) enum Front<'a> {
+    Delivery(&'a Delivery),
+    /// More retained messages, once they are read.
+    Replay(&'a Replay),
 }
 
 impl Waiting {
@@ -22,8 +34,7 @@ impl Waiting {
     }
 
     pub(super) fn push_back(&mut self, delivery: Delivery) {
-        let place = self.next;
-        self.next += 1;
+        let place = self.take_place();
         self.side(delivery.stored).push_back((place, delivery));
     }
 
@@ -33,6 +44,25 @@ impl Waiting {
         self.side(delivery.stored).push_front((place, delivery));
     }
 
+    pub(super) fn push_replay(&mut self, replay: Replay) {
+        let place = self.take_place();
+        self.replays.push_back((place, replay));
+    }
+
+    fn take_place(&mut self) -> i64 {
+        let place = self.next;
+        self.next += 1;
+        place
+    }
+
+    /// Puts what was read for the replay that comes next into its place, ahead of what is still to be read.
+    pub(super) fn refill(&mut self, deliveries: Vec<Delivery>) {
+        let Some((place, _)) = self.replays.front() else { return };
+        for delivery in deliveries.into_iter().rev() {
+            self.stored.push_front((*place, delivery));
+        }
+    }
+
     fn is_stored_next(&self) -> bool {
         match (self.live.front(), self.stored.front()) {
             (Some((live, _)), Some((stored, _))) => stored < live,
@@ -40,12 +70,23 @@ impl Waiting {
         }
     }
 
-    pub(super) fn front(&self) -> Option<&Delivery> {
+    pub(super) fn front(&self) -> Option<Front<'_>> {
         let side = if self.is_stored_next() { &self.stored } else { &self.live };
-        side.front().map(|(_, delivery)| delivery)
+        match (side.front(), self.replays.front()) {
+            (Some((place, delivery)), Some((replay, _))) if place <= replay => {
+                Some(Front::Delivery(delivery))
+            }
+            (_, Some((_, replay))) => Some(Front::Replay(replay)),
+            (Some((_, delivery)), None) => Some(Front::Delivery(delivery)),
+            (None, None) => None,
+        }
     }
 
+    /// Takes the delivery that comes next, if it is one.
     pub(super) fn pop_front(&mut self) -> Option<Delivery> {
+        if !matches!(self.front(), Some(Front::Delivery(_))) {
+            return None;
+        }
         let stored = self.is_stored_next();
         self.side(stored).pop_front().map(|(_, delivery)| delivery)
     }
@@ -53,6 +94,36 @@ impl Waiting {
     pub(super) fn retain(&mut self, keep: impl Fn(&Delivery) -> bool) {
         self.live.retain(|(_, delivery)| keep(delivery));
         self.stored.retain(|(_, delivery)| keep(delivery));
+    }
+
+    /// Notes that a message comes now, where messages must not wait for ever. One note stands for an eighth of `age`, so
+    /// there are never more than a dozen.
+    pub(super) fn note(&mut self, now: Moment, age: u32) {
+        let is_due = |(_, at): &(i64, Moment)| at.0 + step(age) <= now.0;
+        if self.marks.back().is_none_or(is_due) {
+            self.marks.push_back((self.next, now));
+        }
+    }
+
+    /// Drops what has waited longer than `age` seconds; answers how many that were.
+    pub(super) fn forget_old(&mut self, now: Moment, age: u32) -> usize {
+        let is_over = |(_, at): &(i64, Moment)| at.0 + step(age) + millis(age) <= now.0;
+        let mut end = None;
+        while self.marks.front().is_some_and(is_over) {
+            self.marks.pop_front();
+            end = Some(self.marks.front().map_or(self.next, |(place, _)| *place));
+        }
+        let Some(end) = end else { return 0 };
+        let before = self.live.len();
+        while self.live.front().is_some_and(|(place, _)| *place < end) {
+            self.live.pop_front();
+        }
+        before - self.live.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn notes(&self) -> usize {
+        self.marks.len()
     }
 
     /// Gives memory back once a long queue is empty.
@@ -69,7 +140,7 @@ impl Waiting {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.live.len() + self.stored.len()
+        self.live.len() + self.stored.len() + self.replays.len()
     }
 
     /// Takes out what was published and is `wanted`; what remains stays in order.
@@ -80,4 +151,12 @@ impl Waiting {
         self.live = kept;
         taken.into_iter().map(|(_, delivery)| delivery).collect()
     }
+}
+
+fn millis(age: u32) -> u64 {
+    u64::from(age) * 1000
+}
+
+fn step(age: u32) -> u64 {
+    millis(age) / 8
 }

@@ -10,7 +10,6 @@ mod trie;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use foldhash::fast::RandomState;
 use parking_lot::RwLock;
@@ -18,12 +17,12 @@ use wasmqtt_codec::{Filter, QoS};
 
 use crate::judge::Permit;
 use crate::limits::BrokerLimits;
-use crate::mailbox::{Delivery, Mailbox, Pushed, Through};
+use crate::mailbox::{Delivery, Mailbox, Pushed, Replay, Through};
 use crate::message::Message;
 use crate::subscription::{SharedStrategy, SubscriptionOptions};
 use crate::time::Moment;
 use memo::Versions;
-use retained::Retained;
+use retained::{Bounds, Retained};
 use share::{Group, Share};
 use trie::{Subscriber, Trie};
 
@@ -83,7 +82,6 @@ pub(crate) struct Router {
     trie: RwLock<Trie>,
     versions: Versions,
     retained: RwLock<Retained>,
-    max_retained: AtomicUsize,
 }
 
 impl Router {
@@ -91,11 +89,7 @@ impl Router {
         Self {
             trie: RwLock::default(),
             versions: Versions::default(),
-            retained: RwLock::new(Retained::new(
-                limits.max_retained_messages,
-                limits.max_retained_bytes,
-            )),
-            max_retained: AtomicUsize::new(limits.max_retained_messages),
+            retained: RwLock::new(Retained::new(bounds(limits))),
         }
     }
 
@@ -131,13 +125,14 @@ impl Router {
         memo: &mut Memo,
         homes: &mut Homes,
         _permit: Permit,
+        now: Moment,
         message: Message,
         name_losers: bool,
     ) -> Routed {
         let message = Arc::new(message);
         let losers = name_losers.then(|| (Arc::clone(&message), Vec::new()));
         let mut routed = Routed { losers, ..Routed::default() };
-        if message.retain() && self.retained.write().set(&message).is_err() {
+        if message.retain() && self.retained.write().set(now, &message).is_err() {
             // Nobody gets what its publisher is told was refused: it may come again.
             return Routed { store_full: true, ..routed };
         }
@@ -149,11 +144,11 @@ impl Router {
                 _ => Some(&target.granted),
             };
             let Some(granted) = granted else { continue };
-            let pushed = target.mailbox.push(delivery(&message, granted));
+            let pushed = target.mailbox.push(now, delivery(&message, granted));
             routed.count(pushed, &target.mailbox);
         }
         for share in &route.shares {
-            share.hand(&message, homes, &mut routed);
+            share.hand(now, &message, homes, &mut routed);
         }
         routed
     }
@@ -166,13 +161,13 @@ impl Router {
 
     /// Hands what one member of a share group left behind to another, in order; it was judged when it was routed. What
     /// nobody has room for comes back.
-    pub(crate) fn redispatch(&self, left: Vec<Delivery>) -> Vec<Delivery> {
+    pub(crate) fn redispatch(&self, now: Moment, left: Vec<Delivery>) -> Vec<Delivery> {
         let mut groups: HashMap<Arc<str>, Option<Share>, RandomState> = HashMap::default();
         let hand_on = |delivery: Delivery| {
             let Some(filter) = delivery.share().cloned() else { return Some(delivery) };
             let group = groups.entry(filter).or_insert_with_key(|filter| self.group(filter));
             match group {
-                Some(share) => share.pass_on(delivery),
+                Some(share) => share.pass_on(now, delivery),
                 None => Some(delivery),
             }
         };
@@ -184,42 +179,37 @@ impl Router {
         self.trie.read().group(filter.pattern(), filter.share()?).map(Group::snapshot)
     }
 
-    /// Hands the retained messages that match a new subscription to its mailbox. Returns how many did not fit.
+    /// Leaves the retained messages that match a new subscription in its mailbox, or a note to read them.
     pub(crate) fn replay(
         &self,
         now: Moment,
         filter: Filter<'_>,
         mailbox: &Mailbox,
         options: SubscriptionOptions,
-    ) -> usize {
-        let mut found = self.retained.read().matches(filter.pattern(), now);
-        // The store knows no order of its own; the same broker must say the same twice.
-        found.sort_unstable_by(|a, b| a.topic().cmp(b.topic()));
-        let through = Through::plain(options.identifier);
-        let bound = self.max_retained.load(Ordering::Relaxed);
-        let mut lost = 0;
-        for message in found {
-            let publisher = message.publisher().map(|client| &*client.id);
-            if options.no_local && publisher == Some(&**mailbox.client_id()) {
-                continue;
-            }
-            let delivery = Delivery {
-                qos: message.qos().min(options.qos),
-                retain: true,
-                stored: true,
-                through: through.clone(),
-                message,
-            };
-            lost += usize::from(!mailbox.push_retained(delivery, bound));
+    ) {
+        let store = self.retained.read();
+        let (found, until) = (store.matches(filter.pattern(), now), store.taken());
+        drop(store);
+        if found.as_ref().is_some_and(Vec::is_empty) {
+            return;
         }
-        lost
+        let through = Through::plain(options.identifier);
+        let replay = Replay { filter: filter.as_str().into(), options, through, at: 0, until };
+        let found = found.map(|found| replayed(&replay, mailbox, found));
+        mailbox.push_retained(replay, found);
+    }
+
+    /// Reads on in the store for the subscription that is due in this mailbox, if one is.
+    pub(crate) fn read_on(&self, now: Moment, mailbox: &Mailbox, owner: u64) {
+        let Some(replay) = mailbox.due_replay(owner) else { return };
+        let part = self.retained.read().part(&replay.filter, now, replay.at, replay.until);
+        let read = replayed(&replay, mailbox, part.found);
+        mailbox.refill(owner, read, part.next.map(|at| Replay { at, ..replay }));
     }
 
     /// Changes the bounds. What is beyond them stays until it is replaced, removed or expired.
     pub(crate) fn set_limits(&self, limits: &BrokerLimits) {
-        self.max_retained.store(limits.max_retained_messages, Ordering::Relaxed);
-        let (messages, bytes) = (limits.max_retained_messages, limits.max_retained_bytes);
-        self.retained.write().set_bounds(messages, bytes);
+        self.retained.write().set_bounds(bounds(limits));
     }
 
     /// Forgets retained messages whose time is over.
@@ -340,4 +330,29 @@ fn delivery(message: &Arc<Message>, granted: &Granted) -> Delivery {
         through: granted.through.clone(),
         message: Arc::clone(message),
     }
+}
+
+fn bounds(limits: &BrokerLimits) -> Bounds {
+    Bounds {
+        count: limits.max_retained_messages,
+        bytes: limits.max_retained_bytes,
+        expiry: limits.retained_expiry_max,
+    }
+}
+
+/// Retained messages as one subscription gets them.
+fn replayed(replay: &Replay, mailbox: &Mailbox, found: Vec<Arc<Message>>) -> Vec<Delivery> {
+    let Replay { options, through, .. } = replay;
+    let is_own = |message: &Message| {
+        let publisher = message.publisher().map(|client| &*client.id);
+        options.no_local && publisher == Some(&**mailbox.client_id())
+    };
+    let deliver = |message: Arc<Message>| Delivery {
+        qos: message.qos().min(options.qos),
+        retain: true,
+        stored: true,
+        through: through.clone(),
+        message,
+    };
+    found.into_iter().filter(|message| !is_own(message)).map(deliver).collect()
 }

@@ -2,14 +2,30 @@
 
 use std::sync::Arc;
 
-use wasmqtt_codec::topic::levels;
+use wasmqtt_codec::topic::{self, levels};
 
-use crate::levels::{Content, Levels, ROOT};
-use crate::limits::{DEEP_TOPIC, TOPIC_LEVEL};
+use crate::levels::{Content, Levels, NodeId, ROOT};
+use crate::limits::{DEEP_TOPIC, REPLAY_AT_ONCE, REPLAY_PLACES, TOPIC_LEVEL};
 use crate::message::Message;
 use crate::time::Moment;
 
-impl Content for Option<Arc<Message>> {
+/// A message in the store.
+#[derive(Debug)]
+pub(super) struct Kept {
+    message: Arc<Message>,
+    /// Counts what the store has taken.
+    number: u64,
+    /// When it is forgotten, whatever its own life.
+    until: Option<Moment>,
+}
+
+impl Kept {
+    fn is_over(&self, now: Moment) -> bool {
+        self.message.is_expired(now) || self.until.is_some_and(|until| until <= now)
+    }
+}
+
+impl Content for Option<Kept> {
     fn is_bare(&self) -> bool {
         self.is_none()
     }
@@ -18,11 +34,29 @@ impl Content for Option<Arc<Message>> {
 /// Retained messages as a tree of topic levels; bounded in number and in bytes.
 #[derive(Debug)]
 pub(crate) struct Retained {
-    topics: Levels<Option<Arc<Message>>>,
+    topics: Levels<Option<Kept>>,
     count: usize,
     bytes: usize,
-    max_count: usize,
-    max_bytes: usize,
+    /// Messages taken so far.
+    taken: u64,
+    bounds: Bounds,
+}
+
+/// What the store may hold, and for how long.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) count: usize,
+    pub(crate) bytes: usize,
+    /// Seconds; 0 = no bound.
+    pub(crate) expiry: u32,
+}
+
+/// Some of the messages that match.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    pub(crate) found: Vec<Arc<Message>>,
+    /// Where to go on; none at the end.
+    pub(crate) next: Option<NodeId>,
 }
 
 /// The store is full; the message is not kept.
@@ -36,17 +70,22 @@ fn cost(message: &Message) -> usize {
 }
 
 impl Retained {
-    pub(crate) fn new(max_count: usize, max_bytes: usize) -> Self {
-        Self { topics: Levels::default(), count: 0, bytes: 0, max_count, max_bytes }
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self { topics: Levels::default(), count: 0, bytes: 0, taken: 0, bounds }
     }
 
-    pub(crate) fn set_bounds(&mut self, max_count: usize, max_bytes: usize) {
-        (self.max_count, self.max_bytes) = (max_count, max_bytes);
+    pub(crate) fn set_bounds(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
+
+    /// The number of the last message that was taken.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// Keeps `message` in place of the one before [MQTT-3.3.1-5]; an empty payload only takes that one away
     /// [MQTT-3.3.1-6], [MQTT-3.3.1-7].
-    pub(crate) fn set(&mut self, message: &Arc<Message>) -> Result<(), StoreFull> {
+    pub(crate) fn set(&mut self, now: Moment, message: &Arc<Message>) -> Result<(), StoreFull> {
         if message.payload().is_empty() {
             self.clear(message.topic());
             return Ok(());
@@ -54,15 +93,21 @@ impl Retained {
         let known = self.topics.find(message.topic());
         let before = known
             .and_then(|id| self.topics.get(id)?.content.as_ref())
-            .map_or((0, 0), |old| (1, cost(old)));
+            .map_or((0, 0), |old| (1, cost(&old.message)));
         let count = self.count - before.0 + 1;
         let bytes = self.bytes - before.1 + cost(message);
-        if count > self.max_count || bytes > self.max_bytes {
+        if count > self.bounds.count || bytes > self.bounds.bytes {
             return Err(StoreFull);
         }
         let id = known.or_else(|| self.topics.make(message.topic())).ok_or(StoreFull)?;
         if let Some(kept) = self.topics.content_mut(id) {
-            *kept = Some(Arc::clone(message));
+            self.taken += 1;
+            let Bounds { expiry, .. } = self.bounds;
+            *kept = Some(Kept {
+                message: Arc::clone(message),
+                number: self.taken,
+                until: (expiry > 0).then(|| now.after_secs(expiry)),
+            });
             (self.count, self.bytes) = (count, bytes);
         }
         Ok(())
@@ -70,23 +115,28 @@ impl Retained {
 
     fn clear(&mut self, topic: &str) {
         let Some(id) = self.topics.find(topic) else { return };
-        if let Some(message) = self.topics.content_mut(id).and_then(Option::take) {
+        if let Some(kept) = self.topics.content_mut(id).and_then(Option::take) {
             self.count -= 1;
-            self.bytes -= cost(&message);
+            self.bytes -= cost(&kept.message);
         }
         self.topics.prune(id);
     }
 
-    /// Every message whose topic matches `pattern` and whose time is not over.
-    pub(crate) fn matches(&self, pattern: &str, now: Moment) -> Vec<Arc<Message>> {
+    /// Every message whose topic matches `pattern` and whose time is not over, by topic; none when there are more than
+    /// [`REPLAY_AT_ONCE`].
+    pub(crate) fn matches(&self, pattern: &str, now: Moment) -> Option<Vec<Arc<Message>>> {
         let names: Vec<&str> = levels(pattern).collect();
         let mut found = Vec::new();
         let mut pending = vec![(ROOT, 0usize)];
         while let Some((id, depth)) = pending.pop() {
+            if found.len() > REPLAY_AT_ONCE {
+                return None;
+            }
             let Some(node) = self.topics.get(id) else { continue };
             // A leading wildcard does not match a topic that begins with `$` [MQTT-4.7.2-1].
             let visible = |name: &str| id != ROOT || !name.starts_with('$');
-            let keep = node.content.iter().filter(|message| !message.is_expired(now)).cloned();
+            let kept = node.content.iter().filter(|kept| !kept.is_over(now));
+            let keep = kept.map(|kept| Arc::clone(&kept.message));
             match names.get(depth) {
                 None => found.extend(keep),
                 Some(&"#") => {
@@ -102,17 +152,40 @@ impl Retained {
                 Some(name) => pending.extend(node.child(name).map(|child| (child, depth + 1))),
             }
         }
-        found
+        // The tree knows no order of its own; the same broker must say the same twice.
+        found.sort_unstable_by(|a: &Arc<Message>, b| a.topic().cmp(b.topic()));
+        (found.len() <= REPLAY_AT_ONCE).then_some(found)
+    }
+
+    /// Goes on from a place in the store: messages that match `pattern` and were taken before `until`, in the order of
+    /// their places. Looks at a bounded number of places.
+    pub(crate) fn part(&self, pattern: &str, now: Moment, at: NodeId, until: u64) -> Part {
+        let mut part = Part::default();
+        let mut looked = 0;
+        for kept in self.topics.contents(at) {
+            if looked == REPLAY_PLACES || part.found.len() == REPLAY_AT_ONCE {
+                part.next = u32::try_from(looked).ok().and_then(|looked| at.checked_add(looked));
+                return part;
+            }
+            looked += 1;
+            let wanted = |kept: &&Kept| {
+                kept.number <= until
+                    && !kept.is_over(now)
+                    && topic::matches(pattern, kept.message.topic())
+            };
+            part.found.extend(kept.as_ref().filter(wanted).map(|kept| Arc::clone(&kept.message)));
+        }
+        part
     }
 
     /// Forgets messages whose time is over.
     pub(crate) fn expire(&mut self, now: Moment) {
         let expired: Vec<Arc<Message>> = self
             .topics
-            .contents()
+            .contents(ROOT)
             .flatten()
-            .filter(|message| message.is_expired(now))
-            .cloned()
+            .filter(|kept| kept.is_over(now))
+            .map(|kept| Arc::clone(&kept.message))
             .collect();
         for message in expired {
             self.clear(message.topic());
@@ -132,6 +205,12 @@ mod tests {
     use super::*;
     use crate::message::{Origin, Parts};
 
+    const NOW: Moment = Moment(0);
+
+    fn store(count: usize, bytes: usize) -> Retained {
+        Retained::new(Bounds { count, bytes, expiry: 0 })
+    }
+
     fn message(topic: &str, payload: &str, expires_at: Option<Moment>) -> Arc<Message> {
         let parts = Parts {
             topic,
@@ -146,7 +225,7 @@ mod tests {
     }
 
     fn topics(retained: &Retained, pattern: &str) -> Vec<String> {
-        let found = retained.matches(pattern, Moment(0));
+        let found = retained.matches(pattern, Moment(0)).unwrap();
         let mut topics: Vec<String> = found.iter().map(|m| m.topic().to_owned()).collect();
         topics.sort();
         topics
@@ -154,59 +233,121 @@ mod tests {
 
     #[test]
     fn a_later_message_replaces_and_an_empty_one_removes() {
-        let mut retained = Retained::new(10, 1000);
-        retained.set(&message("a/b", "1", None)).unwrap();
-        retained.set(&message("a/b", "22", None)).unwrap();
-        assert_eq!(retained.matches("a/b", Moment(0))[0].payload(), b"22");
+        let mut retained = store(10, 1000);
+        retained.set(NOW, &message("a/b", "1", None)).unwrap();
+        retained.set(NOW, &message("a/b", "22", None)).unwrap();
+        assert_eq!(retained.matches("a/b", NOW).unwrap()[0].payload(), b"22");
         assert_eq!((retained.len(), retained.bytes), (1, 5));
-        retained.set(&message("a/b", "", None)).unwrap();
-        assert!(retained.matches("#", Moment(0)).is_empty());
+        retained.set(NOW, &message("a/b", "", None)).unwrap();
+        assert!(retained.matches("#", NOW).unwrap().is_empty());
         assert_eq!((retained.len(), retained.bytes), (0, 0));
         assert_eq!(retained.topics.used(), 1);
     }
 
     #[test]
     fn a_full_store_refuses_new_topics_but_still_replaces_and_removes() {
-        let mut retained = Retained::new(1, 1000);
-        retained.set(&message("a", "1", None)).unwrap();
-        assert_eq!(retained.set(&message("b", "1", None)), Err(StoreFull));
-        retained.set(&message("a", "2", None)).unwrap();
-        retained.set(&message("a", "", None)).unwrap();
-        retained.set(&message("b", "1", None)).unwrap();
-        let mut small = Retained::new(10, 4);
-        assert_eq!(small.set(&message("abc", "de", None)), Err(StoreFull));
+        let mut retained = store(1, 1000);
+        retained.set(NOW, &message("a", "1", None)).unwrap();
+        assert_eq!(retained.set(NOW, &message("b", "1", None)), Err(StoreFull));
+        retained.set(NOW, &message("a", "2", None)).unwrap();
+        retained.set(NOW, &message("a", "", None)).unwrap();
+        retained.set(NOW, &message("b", "1", None)).unwrap();
+        let mut small = store(10, 4);
+        assert_eq!(small.set(NOW, &message("abc", "de", None)), Err(StoreFull));
         assert_eq!(small.len(), 0);
     }
 
     #[test]
     fn deep_topics_count_as_much_as_they_cost() {
-        let mut retained = Retained::new(10, 2_000);
+        let mut retained = store(10, 2_000);
         // As deep as topics are: nothing but their bytes.
-        retained.set(&message("1/2/3/4/5/6/7/8", "x", None)).unwrap();
+        retained.set(NOW, &message("1/2/3/4/5/6/7/8", "x", None)).unwrap();
         assert_eq!(retained.bytes, 16);
-        retained.set(&message("1/2/3/4/5/6/7/8/9/10", "x", None)).unwrap();
+        retained.set(NOW, &message("1/2/3/4/5/6/7/8/9/10", "x", None)).unwrap();
         assert_eq!(retained.bytes, 16 + 21 + 2 * TOPIC_LEVEL);
         let deep = "/".repeat(20);
-        assert_eq!(retained.set(&message(&deep, "x", None)), Err(StoreFull));
-        retained.set(&message("1/2/3/4/5/6/7/8/9/10", "", None)).unwrap();
+        assert_eq!(retained.set(NOW, &message(&deep, "x", None)), Err(StoreFull));
+        retained.set(NOW, &message("1/2/3/4/5/6/7/8/9/10", "", None)).unwrap();
         assert_eq!((retained.len(), retained.bytes), (1, 16));
     }
 
     #[test]
     fn expired_messages_are_not_given_out_and_are_forgotten() {
-        let mut retained = Retained::new(10, 1000);
-        retained.set(&message("a", "1", Some(Moment(5)))).unwrap();
-        assert_eq!(retained.matches("a", Moment(4)).len(), 1);
-        assert_eq!(retained.matches("a", Moment(5)).len(), 0);
+        let mut retained = store(10, 1000);
+        retained.set(NOW, &message("a", "1", Some(Moment(5)))).unwrap();
+        assert_eq!(retained.matches("a", Moment(4)).unwrap().len(), 1);
+        assert_eq!(retained.matches("a", Moment(5)).unwrap().len(), 0);
         retained.expire(Moment(5));
         assert_eq!(retained.len(), 0);
     }
 
     #[test]
+    fn a_bound_on_the_time_in_the_store_counts_from_the_last_message_and_leaves_the_messages_own_life_alone()
+     {
+        let mut retained = Retained::new(Bounds { count: 10, bytes: 1000, expiry: 2 });
+        retained.set(NOW, &message("a", "1", None)).unwrap();
+        retained.set(Moment(1000), &message("a", "2", Some(Moment(9000)))).unwrap();
+        retained.set(NOW, &message("b", "1", Some(Moment(1000)))).unwrap();
+        assert_eq!(topics_at(&retained, Moment(1999)), ["a"]);
+        assert_eq!(
+            retained.matches("a", Moment(2999)).unwrap()[0].expires_at(),
+            Some(Moment(9000))
+        );
+        assert_eq!(topics_at(&retained, Moment(3000)), [""; 0]);
+        retained.expire(Moment(3000));
+        assert_eq!((retained.len(), retained.topics.used()), (0, 1));
+    }
+
+    #[test]
+    fn more_than_fit_at_once_are_read_part_by_part_without_what_came_later() {
+        let mut retained = store(100_000, 10_000_000);
+        let count = REPLAY_AT_ONCE * 3 + 7;
+        for n in 0..count {
+            retained.set(NOW, &message(&format!("t/{n}"), "old", None)).unwrap();
+            retained.set(NOW, &message(&format!("u/{n}/x"), "old", None)).unwrap();
+        }
+        assert!(retained.matches("t/+", NOW).is_none());
+        let until = retained.taken();
+        retained.set(NOW, &message("t/1", "new", None)).unwrap();
+        retained.set(NOW, &message("t/new", "new", None)).unwrap();
+        retained.set(NOW, &message("t/2", "", None)).unwrap();
+        let (mut found, mut at) = (Vec::new(), Some(ROOT));
+        while let Some(place) = at {
+            let part = retained.part("t/+", NOW, place, until);
+            assert!(part.found.len() <= REPLAY_AT_ONCE);
+            found.extend(part.found);
+            at = part.next;
+        }
+        found.iter().for_each(|message| assert_eq!(message.payload(), b"old"));
+        let topics: std::collections::BTreeSet<&str> =
+            found.iter().map(|message| message.topic()).collect();
+        assert_eq!((topics.len(), found.len()), (count - 2, count - 2));
+        assert!(!topics.contains("t/1") && !topics.contains("t/2"));
+    }
+
+    #[test]
+    fn one_part_looks_at_a_bounded_number_of_places() {
+        let mut retained = store(100_000, 10_000_000);
+        for n in 0..REPLAY_PLACES {
+            retained.set(NOW, &message(&format!("other/{n}"), "x", None)).unwrap();
+        }
+        retained.set(NOW, &message("last", "x", None)).unwrap();
+        let first = retained.part("last", NOW, ROOT, u64::MAX);
+        assert!(first.found.is_empty());
+        let second = retained.part("last", NOW, first.next.unwrap(), u64::MAX);
+        assert_eq!((second.found.len(), second.next), (1, None));
+    }
+
+    fn topics_at(retained: &Retained, now: Moment) -> Vec<String> {
+        let found = retained.matches("#", now).unwrap();
+        found.iter().map(|message| message.topic().to_owned()).collect()
+    }
+
+    #[test]
     fn leading_wildcards_do_not_show_dollar_topics() {
-        let mut retained = Retained::new(10, 1000);
-        retained.set(&message("$SYS/x", "1", None)).unwrap();
-        retained.set(&message("a/$x", "1", None)).unwrap();
+        let mut retained = store(10, 1000);
+        retained.set(NOW, &message("$SYS/x", "1", None)).unwrap();
+        retained.set(NOW, &message("a/$x", "1", None)).unwrap();
         assert_eq!(topics(&retained, "#"), ["a/$x"]);
         assert_eq!(topics(&retained, "+/x"), Vec::<String>::new());
         assert_eq!(topics(&retained, "$SYS/#"), ["$SYS/x"]);
@@ -219,8 +360,8 @@ mod tests {
             filter in "(\\$s|[ab+]?)(/[ab+]?){0,3}(/#)?|#",
         ) {
             let names: Vec<String> = names.into_iter().filter(|name| !name.is_empty()).collect();
-            let mut retained = Retained::new(100, 10_000);
-            for name in &names { retained.set(&message(name, "x", None)).unwrap(); }
+            let mut retained = store(100, 10_000);
+            for name in &names { retained.set(NOW, &message(name, "x", None)).unwrap(); }
             let expected: Vec<String> =
                 names.iter().filter(|name| topic::matches(&filter, name)).cloned().collect();
             prop_assert_eq!(topics(&retained, &filter), expected);

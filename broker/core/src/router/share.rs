@@ -15,6 +15,7 @@ use crate::mailbox::{Delivery, Mailbox, Through, Whom};
 use crate::message::Message;
 use crate::spread::{bucket, mix};
 use crate::subscription::SharedStrategy;
+use crate::time::Moment;
 
 /// One member of a group.
 #[derive(Clone, Debug)]
@@ -155,39 +156,50 @@ impl Share {
 
     /// Hands a message to one member: of those that are there and have room, the one that the strategy prefers; else one
     /// that is away and has room; else one whose own policy says what gives way.
-    pub(crate) fn hand(&self, message: &Arc<Message>, homes: &mut Homes, routed: &mut Routed) {
+    pub(crate) fn hand(
+        &self,
+        now: Moment,
+        message: &Arc<Message>,
+        homes: &mut Homes,
+        routed: &mut Routed,
+    ) {
         let start = self.start(message, Some(homes));
         let local = self.choice.strategy == SharedStrategy::Local;
-        let near = if local { self.offer(message, start, Whom::Lane(homes.lane)) } else { None };
-        let taken = near
-            .or_else(|| self.offer(message, start, Whom::Connected))
-            .or_else(|| self.offer(message, start, Whom::Anyone));
+        let offer = |whom| self.offer(now, message, start, whom);
+        let near = if local { offer(Whom::Lane(homes.lane)) } else { None };
+        let taken = near.or_else(|| offer(Whom::Connected)).or_else(|| offer(Whom::Anyone));
         if let Some((passed_over, member)) = taken {
             self.remember(message, homes, passed_over, member);
             routed.taken += 1;
             return;
         }
         if let Some(member) = self.in_turn(start).find(|member| member.mailbox.is_open()) {
-            let pushed = member.mailbox.push(member.delivery(message));
+            let pushed = member.mailbox.push(now, member.delivery(message));
             routed.count(pushed, &member.mailbox);
         }
     }
 
     /// Hands on what another member left behind. Only to one that has room: nothing gives way for it. It comes back
     /// when there is none.
-    pub(crate) fn pass_on(&self, left: Delivery) -> Option<Delivery> {
+    pub(crate) fn pass_on(&self, now: Moment, left: Delivery) -> Option<Delivery> {
         let start = self.start(&left.message, None);
         let taken = [Whom::Connected, Whom::Anyone]
             .into_iter()
-            .any(|whom| self.offer(&left.message, start, whom).is_some());
+            .any(|whom| self.offer(now, &left.message, start, whom).is_some());
         (!taken).then_some(left)
     }
 
     /// The member that took it, and how many were passed over.
-    fn offer(&self, message: &Arc<Message>, start: usize, whom: Whom) -> Option<(usize, &Member)> {
+    fn offer(
+        &self,
+        now: Moment,
+        message: &Arc<Message>,
+        start: usize,
+        whom: Whom,
+    ) -> Option<(usize, &Member)> {
         self.in_turn(start)
             .enumerate()
-            .find(|(_, member)| member.mailbox.offer(member.delivery(message), whom).is_none())
+            .find(|(_, member)| member.mailbox.offer(now, member.delivery(message), whom).is_none())
     }
 
     fn in_turn(&self, start: usize) -> impl Iterator<Item = &Member> {

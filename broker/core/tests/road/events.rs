@@ -208,6 +208,8 @@ fn plugin() -> Arc<Client> {
         peer: "".into(),
         attributes: Box::default(),
         permissions: Permissions::resolve(&[granted], |_| None),
+        message_expiry_max: 0,
+        check_retained_source: false,
     })
 }
 

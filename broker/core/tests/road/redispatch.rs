@@ -202,12 +202,12 @@ fn what_was_pulled_and_could_not_be_sent_is_not_lost_to_the_group() {
     publish(&mut wire, &mut publisher, &["1", "2"]);
     let session = std::sync::Arc::clone(first.connection.session());
     let mut pulled = Vec::new();
-    session.mailbox.pull(first.connection.attachment(), 9, 9, &mut pulled);
+    session.mailbox.pull(wire.now, first.connection.attachment(), 9, 9, &mut pulled);
     let mut second = member(&mut wire, &clean(Version::V5, "second"));
     wire.connect(&clean(Version::V5, "first"));
     let mut out = Vec::new();
     assert!(first.connection.pump(wire.now, &mut pulled, &mut out).is_err());
-    wire.broker.give_back(&session, &mut pulled);
+    wire.broker.give_back(wire.now, &session, &mut pulled);
     assert_eq!(wire.take_payloads(&mut second), ["1", "2"]);
     assert!(pulled.is_empty());
     assert_eq!(wire.pump(&mut first), [Sent::Disconnect(ReasonCode::SessionTakenOver)]);

@@ -14,7 +14,7 @@ use wasmqtt_core::connection::handshake::Hello;
 use wasmqtt_core::connection::{Connection, Departure, Inbound, handshake};
 use wasmqtt_core::fault::Fault;
 use wasmqtt_core::judge::{Identity, Question};
-use wasmqtt_core::limits::{BrokerLimits, Limits, TURN_DELIVERIES};
+use wasmqtt_core::limits::{BrokerLimits, Limits};
 use wasmqtt_core::time::Moment;
 
 use crate::judge::{Script, Scripted};
@@ -129,6 +129,10 @@ impl Client {
     pub(crate) fn read(&mut self, bytes: &[u8]) {
         for packet in packets(bytes) {
             let packet = wasmqtt_codec::decode(self.version, packet).unwrap();
+            if let Packet::SubAck(answer) = &packet {
+                let properties = answer.user_properties.iter().count();
+                self.told = (answer.reason_string.map(str::to_owned), properties);
+            }
             if let Packet::PubAck(ack) | Packet::PubRec(ack) = &packet {
                 let properties = ack.user_properties.iter().count();
                 self.told = (ack.reason_string.map(str::to_owned), properties);
@@ -331,6 +335,7 @@ impl Wire {
         let limits = Arc::clone(client.connection.limits());
         match client.connection.receive(*now, frame, out).map_err(lost)? {
             Inbound::Settled => {}
+            Inbound::Refused => lane.counters.refused += 1,
             Inbound::Publish(publication) => {
                 let (id, qos) = (publication.packet_id, publication.parts.qos);
                 let published = broker.publish(lane, *now, &who, publication.parts);
@@ -339,12 +344,12 @@ impl Wire {
             }
             Inbound::Subscribe(subscribe) => {
                 let id = subscribe.packet_id;
-                let codes = broker.subscribe(lane, *now, &who, &session, &limits, &subscribe);
-                client.connection.subscribed(id, &codes, out);
+                let answer = broker.subscribe(lane, *now, &who, &session, &limits, &subscribe);
+                client.connection.subscribed(id, &answer, out);
             }
             Inbound::Unsubscribe(unsubscribe) => {
                 let id = unsubscribe.packet_id;
-                let codes = broker.unsubscribe(lane, &who, &session, &unsubscribe);
+                let codes = broker.unsubscribe(lane, *now, &who, &session, &unsubscribe);
                 client.connection.unsubscribed(id, &codes, out);
             }
             Inbound::Authenticate(question) => self.asked = Some(question),
@@ -381,13 +386,13 @@ impl Wire {
             return client.inbox();
         }
         let (mut deliveries, mut out) = (Vec::new(), Vec::new());
-        session.mailbox.pull(owner, TURN_DELIVERIES, room, &mut deliveries);
+        self.broker.pull(&mut self.lane, self.now, &session, owner, room, &mut deliveries);
         let who = Arc::clone(client.connection.client());
         self.broker.screen(&mut self.lane, self.now, &who, &mut deliveries);
         match client.connection.pump(self.now, &mut deliveries, &mut out) {
             Ok(_) => client.read(&out),
             Err(fault) => {
-                self.broker.give_back(&session, &mut deliveries);
+                self.broker.give_back(self.now, &session, &mut deliveries);
                 client.read(&out);
                 self.close(client, fault, Departure::LOST);
             }

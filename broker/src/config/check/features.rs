@@ -24,6 +24,7 @@ pub(super) fn features(
         protocols,
         max_qos,
         on_duplicate_client_id,
+        check_retained_source: flag("check_retained_source", base.check_retained_source),
         unsafe_client_ids: flag("unsafe_client_ids", base.unsafe_client_ids),
         retain: flag("retain", base.retain),
         wildcard_subscriptions: flag("wildcard_subscriptions", base.wildcard_subscriptions),

@@ -105,6 +105,11 @@ impl<'a> Fields<'a> {
         place
     }
 
+    /// Whether it is set, to whatever it may be.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(key))
+    }
+
     fn node(&mut self, key: &'static str) -> Option<&'a Node> {
         self.entry(key).map(|entry| &entry.node)
     }

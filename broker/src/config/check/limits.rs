@@ -9,6 +9,8 @@ use super::{
 };
 
 const GIB: u64 = 1 << 30;
+/// In seconds.
+const YEAR: u64 = 365 * 24 * 60 * 60;
 
 /// `[limits]`.
 pub(super) fn global(mut fields: Fields<'_>) -> Limits {
@@ -71,6 +73,9 @@ fn read(fields: &mut Fields<'_>, base: &Limits) -> Limits {
         keep_alive_max: fields
             .seconds("keep_alive_max", seconds(0, u16::MAX.into()))
             .unwrap_or(base.keep_alive_max),
+        keep_alive_min: fields
+            .seconds("keep_alive_min", seconds(0, u16::MAX.into()))
+            .unwrap_or(base.keep_alive_min),
         max_subscriptions: fields
             .count("max_subscriptions", 1..=1_000_000)
             .unwrap_or(base.max_subscriptions),
@@ -89,6 +94,14 @@ fn read(fields: &mut Fields<'_>, base: &Limits) -> Limits {
         message_expiry_max: fields
             .seconds("message_expiry_max", seconds(0, u32::MAX.into()))
             .unwrap_or(base.message_expiry_max),
+        message_expiry_default: fields
+            .seconds("message_expiry_default", seconds(0, u32::MAX.into()))
+            .unwrap_or(base.message_expiry_default),
+        connection_time_max: fields
+            .seconds("connection_time_max", seconds(0, YEAR))
+            .unwrap_or(base.connection_time_max),
+        publish_rate: fields.count("publish_rate", 0..=10_000_000).unwrap_or(base.publish_rate),
+        connect_rate: fields.count("connect_rate", 0..=10_000_000).unwrap_or(base.connect_rate),
         max_sessions_per_name: fields
             .count("max_sessions_per_name", 0..=1_000_000)
             .unwrap_or(base.max_sessions_per_name),
@@ -101,6 +114,9 @@ fn read(fields: &mut Fields<'_>, base: &Limits) -> Limits {
         max_retained_bytes: fields
             .size("max_retained_bytes", 1024..=1024 * GIB)
             .unwrap_or(base.max_retained_bytes),
+        retained_expiry_max: fields
+            .seconds("retained_expiry_max", seconds(0, u32::MAX.into()))
+            .unwrap_or(base.retained_expiry_max),
     }
 }
 
@@ -136,6 +152,7 @@ fn queue(mut fields: Fields<'_>, base: &Queue) -> Queue {
         bytes: fields.size("bytes", 1024..=64 * GIB).unwrap_or(base.bytes),
         overflow: fields.word("overflow", Overflow::WORDS).unwrap_or(base.overflow),
         qos0: fields.flag("qos0").unwrap_or(base.qos0),
+        age: fields.seconds("age", Duration::ZERO..=Duration::from_secs(YEAR)).unwrap_or(base.age),
     };
     fields.finish();
     queue

@@ -72,6 +72,7 @@ fn listener(
         on_denied_publish: fields
             .word("on_denied_publish", OnDeniedPublish::WORDS)
             .unwrap_or(base.on_denied_publish),
+        redirect: super::redirect::redirect(&mut fields, reporter),
         features: features::features(&mut fields, base.features, reporter),
         limits: super::limits::listener(fields.table("limits"), preset, global, reporter),
         name: base.name,

@@ -9,6 +9,7 @@ mod listener;
 mod plugin;
 mod plugin_config;
 mod preset;
+mod redirect;
 mod topic;
 
 use std::{cell::RefCell, path::PathBuf, time::Duration};
@@ -81,6 +82,7 @@ fn broker(mut fields: Fields<'_>, reporter: &Reporter<'_>) -> Broker {
             .seconds("sys_interval", Duration::ZERO..=Duration::from_hours(24))
             .unwrap_or(base.sys_interval),
         observe: base.observe,
+        server_reference: redirect::reference(&mut fields, "server_reference", reporter),
     };
     if let Some(text) = data_dir
         && broker.data_dir != base.data_dir

@@ -32,6 +32,9 @@ pub struct Limits {
     /// Longest keep-alive a client may ask for, whole seconds; zero = whatever it asks for, or none. At most
     /// 65 535 s. Default zero.
     pub keep_alive_max: Duration,
+    /// Shortest keep-alive of an MQTT 5 client that has one, whole seconds; it is told this instead. The maximum wins. At
+    /// most 65 535 s. Default zero.
+    pub keep_alive_min: Duration,
     /// Subscriptions of one session. 1 to 1 000 000. Default 1000.
     pub max_subscriptions: u32,
     /// Levels of a topic name or filter: the number of `/` plus one. At least 1. Default 128.
@@ -45,6 +48,14 @@ pub struct Limits {
     /// Longest life of a message, whole seconds: one that asks for longer, or for ever, gets this; zero = none.
     /// At most 4 294 967 295 s. Default zero.
     pub message_expiry_max: Duration,
+    /// Life of a message that asks for none, whole seconds; zero = for ever. At most 4 294 967 295 s. Default zero.
+    pub message_expiry_default: Duration,
+    /// Longest a connection lasts, whole seconds; zero = no bound. At most 365 d. Default zero.
+    pub connection_time_max: Duration,
+    /// Publications of one client in a second; 0 = no bound. At most 10 000 000. Default 0.
+    pub publish_rate: u32,
+    /// CONNECTs of one listener in a second; 0 = no bound. At most 10 000 000. Default 0.
+    pub connect_rate: u32,
     /// Sessions, connected or not, of one authentication name; 0 = no bound. At most 1 000 000. Default 0.
     pub max_sessions_per_name: u32,
     /// How often one client identifier may connect.
@@ -57,6 +68,9 @@ pub struct Limits {
     pub max_retained_messages: u32,
     /// Bytes of all retained messages, of the whole broker. 1 KiB to 1 TiB. Default 256 MiB.
     pub max_retained_bytes: u64,
+    /// Longest a message is retained after it was published, whole seconds, of the whole broker; zero = no bound. At most
+    /// 4 294 967 295 s. Default zero.
+    pub retained_expiry_max: Duration,
 }
 
 impl Default for Limits {
@@ -71,18 +85,24 @@ impl Default for Limits {
             max_connections: 100_000,
             connect_timeout: Duration::from_secs(10),
             keep_alive_max: Duration::ZERO,
+            keep_alive_min: Duration::ZERO,
             max_subscriptions: 1000,
             max_topic_levels: 128,
             max_topic_length: u16::MAX,
             max_filters_per_subscribe: 1000,
             max_user_properties: 100,
             message_expiry_max: Duration::ZERO,
+            message_expiry_default: Duration::ZERO,
+            connection_time_max: Duration::ZERO,
+            publish_rate: 0,
+            connect_rate: 0,
             max_sessions_per_name: 0,
             flapping: Flapping::default(),
             auth: Auth::default(),
             max_sessions: 1_000_000,
             max_retained_messages: 100_000,
             max_retained_bytes: 256 << 20,
+            retained_expiry_max: Duration::ZERO,
         }
     }
 }
@@ -98,11 +118,19 @@ pub struct Queue {
     pub overflow: Overflow,
     /// Whether messages with QoS 0 wait for a client that is away. Default false.
     pub qos0: bool,
+    /// Longest a message waits, up to an eighth more, whole seconds; zero = no bound. At most 365 d. Default zero.
+    pub age: Duration,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { messages: 1000, bytes: 1 << 20, overflow: Overflow::DropOldest, qos0: false }
+        Self {
+            messages: 1000,
+            bytes: 1 << 20,
+            overflow: Overflow::DropOldest,
+            qos0: false,
+            age: Duration::ZERO,
+        }
     }
 }
 
@@ -210,11 +238,11 @@ impl Bound {
 
 impl Limits {
     /// The limits that hold for the whole broker.
-    pub(in crate::config) const BROKER_WIDE: [&str; 3] =
-        ["max_sessions", "max_retained_messages", "max_retained_bytes"];
+    pub(in crate::config) const BROKER_WIDE: [&str; 4] =
+        ["max_sessions", "max_retained_messages", "max_retained_bytes", "retained_expiry_max"];
 
     /// Every limit under its dotted name, in the order of the annotated default configuration.
-    pub(in crate::config) fn entries(&self) -> [(&'static str, Bound); 30] {
+    pub(in crate::config) fn entries(&self) -> [(&'static str, Bound); 37] {
         // No `..`: a new limit that is not listed here does not compile.
         let Self {
             max_packet_size,
@@ -222,22 +250,28 @@ impl Limits {
             topic_alias_maximum,
             max_inflight,
             session_expiry_max,
-            queue: Queue { messages, bytes, overflow, qos0 },
+            queue: Queue { messages, bytes, overflow, qos0, age },
             max_connections,
             connect_timeout,
             keep_alive_max,
+            keep_alive_min,
             max_subscriptions,
             max_topic_levels,
             max_topic_length,
             max_filters_per_subscribe,
             max_user_properties,
             message_expiry_max,
+            message_expiry_default,
+            connection_time_max,
+            publish_rate,
+            connect_rate,
             max_sessions_per_name,
             flapping: Flapping { connects, within, ban },
             auth: Auth { rounds, data, timeout, reauthentications, within: auth_within },
             max_sessions,
             max_retained_messages,
             max_retained_bytes,
+            retained_expiry_max,
         } = *self;
         [
             ("max_packet_size", Bound::Bytes(max_packet_size.into())),
@@ -249,15 +283,21 @@ impl Limits {
             ("queue.bytes", Bound::Bytes(bytes)),
             ("queue.overflow", Bound::Overflow(overflow)),
             ("queue.qos0", Bound::Flag(qos0)),
+            ("queue.age", Bound::TimeOrNone(age)),
             ("max_connections", Bound::Count(max_connections.into())),
             ("connect_timeout", Bound::Time(connect_timeout)),
             ("keep_alive_max", Bound::TimeOrNone(keep_alive_max)),
+            ("keep_alive_min", Bound::Span(keep_alive_min)),
             ("max_subscriptions", Bound::Count(max_subscriptions.into())),
             ("max_topic_levels", Bound::Count(max_topic_levels.into())),
             ("max_topic_length", Bound::Bytes(max_topic_length.into())),
             ("max_filters_per_subscribe", Bound::Count(max_filters_per_subscribe.into())),
             ("max_user_properties", Bound::Count(max_user_properties.into())),
             ("message_expiry_max", Bound::TimeOrNone(message_expiry_max)),
+            ("message_expiry_default", Bound::Span(message_expiry_default)),
+            ("connection_time_max", Bound::TimeOrNone(connection_time_max)),
+            ("publish_rate", Bound::CountOrNone(publish_rate.into())),
+            ("connect_rate", Bound::CountOrNone(connect_rate.into())),
             ("max_sessions_per_name", Bound::CountOrNone(max_sessions_per_name.into())),
             ("flapping.connects", Bound::CountOrNone(connects.into())),
             ("flapping.within", Bound::Span(within)),
@@ -270,6 +310,7 @@ impl Limits {
             ("max_sessions", Bound::Count(max_sessions.into())),
             ("max_retained_messages", Bound::Count(max_retained_messages.into())),
             ("max_retained_bytes", Bound::Bytes(max_retained_bytes)),
+            ("retained_expiry_max", Bound::TimeOrNone(retained_expiry_max)),
         ]
     }
 }

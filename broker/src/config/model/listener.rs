@@ -3,6 +3,7 @@
 use std::{
     fmt,
     net::{Ipv4Addr, SocketAddr},
+    time::Duration,
 };
 
 use super::Limits;
@@ -29,6 +30,8 @@ pub struct Listener {
     /// What a 3.1 or 3.1.1 client sees of a publication that was denied; MQTT 5 clients get a reason code.
     /// Default acknowledge.
     pub on_denied_publish: OnDeniedPublish,
+    /// Where its clients are sent instead of being let in. Default nowhere.
+    pub redirect: Option<Redirect>,
     /// What of MQTT its clients are offered.
     pub features: Features,
     /// The effective limits: `[limits]`, tightened by `[listener.limits]`.
@@ -47,6 +50,7 @@ impl Default for Listener {
             transform: Vec::new(),
             default: DefaultAnswer::Deny,
             on_denied_publish: OnDeniedPublish::Acknowledge,
+            redirect: None,
             features: Features::default(),
             limits: Limits::default(),
         }
@@ -62,6 +66,18 @@ impl Listener {
             ("transform", &self.transform),
         ]
     }
+}
+
+/// `listener.redirect`: another server, for newcomers and, if wanted, for those who are connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// As clients are told: names or addresses, each with or without a port. Required.
+    pub to: String,
+    /// Whether it is for good (0x9D) rather than for a while (0x9C). Default false.
+    pub permanent: bool,
+    /// Time within which those who are connected are sent there, evenly, whole seconds; zero = they stay. At most 24 h.
+    /// Default zero.
+    pub move_within: Duration,
 }
 
 /// The switches of `[[listener]]`. New connections get what a reload changes.
@@ -85,6 +101,8 @@ pub struct Features {
     pub on_duplicate_client_id: OnDuplicate,
     /// Whether client identifiers and user names may hold `+`, `#`, `/` and control characters. Default true.
     pub unsafe_client_ids: bool,
+    /// Whether its clients get a retained message only while whoever published it may still do so. Default true.
+    pub check_retained_source: bool,
 }
 
 impl Default for Features {
@@ -99,6 +117,7 @@ impl Default for Features {
             validate_payload_format: true,
             on_duplicate_client_id: OnDuplicate::TakeOver,
             unsafe_client_ids: true,
+            check_retained_source: true,
         }
     }
 }
@@ -114,7 +133,7 @@ pub(in crate::config) enum Switch {
 
 impl Features {
     /// Every switch under its name, in the order of the annotated default configuration.
-    pub(in crate::config) fn entries(&self) -> [(&'static str, Switch); 9] {
+    pub(in crate::config) fn entries(&self) -> [(&'static str, Switch); 10] {
         // No `..`: a new switch that is not listed here does not compile.
         let Self {
             protocols,
@@ -126,6 +145,7 @@ impl Features {
             validate_payload_format,
             on_duplicate_client_id,
             unsafe_client_ids,
+            check_retained_source,
         } = self;
         let words = protocols.iter().map(|version| version.as_str()).collect();
         [
@@ -138,6 +158,7 @@ impl Features {
             ("validate_payload_format", Switch::Flag(*validate_payload_format)),
             ("on_duplicate_client_id", Switch::Word(on_duplicate_client_id.as_str())),
             ("unsafe_client_ids", Switch::Flag(*unsafe_client_ids)),
+            ("check_retained_source", Switch::Flag(*check_retained_source)),
         ]
     }
 }

@@ -36,12 +36,18 @@ max_topic_length = 70
 max_filters_per_subscribe = 71
 max_user_properties = 72
 message_expiry_max = "73s"
+message_expiry_default = "75s"
+connection_time_max = "76s"
+publish_rate = 77
+connect_rate = 78
+keep_alive_min = "79s"
 max_sessions_per_name = 74
 flapping = { connects = 75, within = "76s", ban = "30d" }
 auth = { rounds = 77, data = "78B", timeout = "79s", reauthentications = 81, within = "82s" }
 max_sessions = 80
 max_retained_messages = 90
 max_retained_bytes = 2048
+retained_expiry_max = "82s"
 
 [[listener]]
 name = "open"
@@ -59,6 +65,8 @@ shared_subscriptions = false
 validate_payload_format = false
 on_duplicate_client_id = "refuse"
 unsafe_client_ids = false
+check_retained_source = false
+redirect = { to = "b.example:1883 [::1]:2", permanent = true, move_within = "1m" }
 
 [[listener]]
 name = "closed"
@@ -129,6 +137,11 @@ fn every_key_is_read() {
     assert_eq!((limits.max_topic_levels, limits.max_topic_length), (6, 70));
     assert_eq!((limits.max_filters_per_subscribe, limits.max_user_properties), (71, 72));
     assert_eq!((limits.message_expiry_max.as_secs(), limits.max_sessions_per_name), (73, 74));
+    let seconds =
+        [limits.message_expiry_default, limits.connection_time_max, limits.keep_alive_min];
+    assert_eq!(seconds.map(|time| time.as_secs()), [75, 76, 79]);
+    assert_eq!((limits.publish_rate, limits.connect_rate), (77, 78));
+    assert_eq!(config.limits.retained_expiry_max.as_secs(), 82);
     assert!(limits.queue.qos0);
     assert_eq!((limits.flapping.connects, limits.flapping.within.as_secs()), (75, 76));
     assert_eq!(limits.flapping.ban, Duration::from_hours(30 * 24));
@@ -158,6 +171,7 @@ fn every_key_of_a_listener_is_read() {
         validate_payload_format: false,
         on_duplicate_client_id: OnDuplicate::Refuse,
         unsafe_client_ids: false,
+        check_retained_source: false,
     };
     assert_eq!((&open.features, &closed.features), (&features, &Features::default()));
     assert!(open.chains().iter().all(|(_, chain)| chain.is_empty()));
@@ -200,7 +214,7 @@ fn every_key_of_a_plugin_is_read() {
     assert_eq!(good(EVERYTHING).broker.observe, ["file"]);
     assert!(plugin.grants.revocation);
     assert_eq!((plugin.grants.kv, plugin.limits.kv), (true, 2 << 20));
-    assert_eq!(plugin.location.to_string(), "wasmqtt.toml:61");
+    assert_eq!(plugin.location.to_string(), "wasmqtt.toml:70");
     assert_eq!(
         (other.sha256, other.on_failure, other.reauthorize),
         (None, OnFailure::Closed, false)

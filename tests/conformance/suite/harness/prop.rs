@@ -58,7 +58,7 @@ impl Prop {
             | ASSIGNED_CLIENT_IDENTIFIER
             | AUTHENTICATION_METHOD
             | 0x1A
-            | 0x1C
+            | SERVER_REFERENCE
             | REASON_STRING => Self::Text(id, cursor.text()),
             other => panic!("the broker sent a property {other:#04x}"),
         }
@@ -78,6 +78,7 @@ pub(crate) const AUTHENTICATION_METHOD: u8 = 0x15;
 pub(crate) const AUTHENTICATION_DATA: u8 = 0x16;
 pub(crate) const WILL_DELAY: u8 = 0x18;
 pub(crate) const RESPONSE_INFORMATION: u8 = 0x1A;
+pub(crate) const SERVER_REFERENCE: u8 = 0x1C;
 pub(crate) const REASON_STRING: u8 = 0x1F;
 pub(crate) const RECEIVE_MAXIMUM: u8 = 0x21;
 pub(crate) const TOPIC_ALIAS_MAXIMUM: u8 = 0x22;

@@ -9,7 +9,7 @@ use wasmqtt_core::client::{ListenerId, Transport};
 use wasmqtt_core::connection::{Connection, Departure, Inbound, handshake};
 use wasmqtt_core::fault::Fault;
 use wasmqtt_core::judge::Identity;
-use wasmqtt_core::limits::{TURN_BYTES, TURN_DELIVERIES};
+use wasmqtt_core::limits::TURN_BYTES;
 
 use super::watcher::Watcher;
 use super::{UNSAID, World};
@@ -153,11 +153,11 @@ impl Peer {
             broker.rejudge(lane, *now, &client, &session);
         }
         let (mut deliveries, mut out) = (Vec::new(), Vec::new());
-        session.mailbox.pull(owner, TURN_DELIVERIES, connection.room(), &mut deliveries);
+        broker.pull(lane, *now, &session, owner, connection.room(), &mut deliveries);
         broker.screen(lane, *now, &client, &mut deliveries);
         let pumped = connection.pump(*now, &mut deliveries, &mut out);
         if pumped.is_err() {
-            broker.give_back(&session, &mut deliveries);
+            broker.give_back(*now, &session, &mut deliveries);
         }
         let State::Steady(connection) = std::mem::take(&mut self.state) else { return };
         self.reads(world, &connection, &out);
@@ -232,7 +232,7 @@ fn receive(
     let session = Arc::clone(connection.session());
     let limits = Arc::clone(connection.limits());
     match connection.receive(*now, frame, out).map_err(lost)? {
-        Inbound::Settled => {}
+        Inbound::Settled | Inbound::Refused => {}
         Inbound::Publish(publication) => {
             let (id, qos) = (publication.packet_id, publication.parts.qos);
             let published = broker.publish(lane, *now, &client, publication.parts);
@@ -241,13 +241,13 @@ fn receive(
         }
         Inbound::Subscribe(subscribe) => {
             let (id, filters) = (subscribe.packet_id, subscribe.subscriptions.len());
-            let codes = broker.subscribe(lane, *now, &client, &session, &limits, &subscribe);
-            assert_eq!(codes.len(), filters);
-            connection.subscribed(id, &codes, out);
+            let answer = broker.subscribe(lane, *now, &client, &session, &limits, &subscribe);
+            assert_eq!(answer.codes.len(), filters);
+            connection.subscribed(id, &answer, out);
         }
         Inbound::Unsubscribe(unsubscribe) => {
             let (id, filters) = (unsubscribe.packet_id, unsubscribe.filters.len());
-            let codes = broker.unsubscribe(lane, &client, &session, &unsubscribe);
+            let codes = broker.unsubscribe(lane, *now, &client, &session, &unsubscribe);
             assert_eq!(codes.len(), filters);
             connection.unsubscribed(id, &codes, out);
         }

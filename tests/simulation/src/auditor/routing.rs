@@ -265,13 +265,8 @@ impl Auditor {
                 Entry { stored: true, retain: true, ..replayed }
             })
             .collect();
-        let most = self.limits.max_retained_messages;
         let Some(session) = self.sessions.get_mut(id) else { return };
-        for entry in found {
-            if session.queue.iter().filter(|entry| entry.stored).count() < most {
-                session.queue.push_back(entry);
-            }
-        }
+        session.queue.extend(found);
     }
 }
 
