@@ -161,13 +161,11 @@ impl Retained {
     /// their places. Looks at a bounded number of places.
     pub(crate) fn part(&self, pattern: &str, now: Moment, at: NodeId, until: u64) -> Part {
         let mut part = Part::default();
-        let mut looked = 0;
-        for kept in self.topics.contents(at) {
+        for (looked, kept) in self.topics.contents(at).enumerate() {
             if looked == REPLAY_PLACES || part.found.len() == REPLAY_AT_ONCE {
                 part.next = u32::try_from(looked).ok().and_then(|looked| at.checked_add(looked));
                 return part;
             }
-            looked += 1;
             let wanted = |kept: &&Kept| {
                 kept.number <= until
                     && !kept.is_over(now)
