@@ -118,7 +118,7 @@ mod tests {
     fn it_does_what_it_is_told() {
         let (mut warden, _) = test::init::<Warden>(r#"{"deny": ["no"]}"#).unwrap();
         let client = Client::new(1, "c", None);
-        let mut may = |warden: &mut Warden, topic: &str| {
+        let may = |warden: &mut Warden, topic: &str| {
             warden.authorize(&client, &Request::publish(topic)).unwrap() == Decision::allow()
         };
         assert!(may(&mut warden, "a/b") && !may(&mut warden, "no"));
