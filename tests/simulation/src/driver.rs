@@ -477,7 +477,6 @@ impl Driver {
         let window = connection.room();
         room.broker.pull(room.lane, room.now, &session, owner, window, &mut deliveries);
         room.auditor.borrow_mut().pulled(self.id, &deliveries);
-        room.saboteur.meddle(room.broker, &connection.client().id, &mut deliveries);
         if self.holds(room) {
             self.stage = Stage::Pulled(deliveries);
             return Ok(true);
@@ -494,6 +493,8 @@ impl Driver {
     ) -> Result<(), Ended> {
         let client = Arc::clone(connection.client());
         room.broker.screen(room.lane, room.now, &client, &mut deliveries);
+        // What may still be taken back is not worth a fault.
+        room.saboteur.meddle(room.broker, &client.id, &mut deliveries);
         room.auditor.borrow_mut().pumping(self.id);
         let pumped = connection.pump(room.now, &mut deliveries, &mut self.out);
         if let Err(fault) = pumped {

@@ -79,7 +79,7 @@ fn an_import_of_the_wrong_type_does_not_fit_the_contract() {
 
 #[test]
 fn an_export_of_another_contract_is_named() {
-    for export in ["wasmqtt:plugin/lifecycle@2.0.0", "wasmqtt:plugin/observation@0.1.0"] {
+    for export in ["wasmqtt:plugin/lifecycle@2.0.0", "wasmqtt:plugin/telepathy@0.1.0"] {
         let text = format!(r#"(component (instance $i) (export "{export}" (instance $i)))"#);
         let error = refusal(&wat::parse_str(&text).unwrap());
         let cause = error.cause();

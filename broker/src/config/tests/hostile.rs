@@ -43,10 +43,13 @@ fn an_unclosed_table_or_string_is_an_error_in_its_line() {
 fn brackets_in_brackets_without_end_are_an_error_in_their_line() {
     for (open, close) in [("[", "]"), ("{a=", "}")] {
         let deep = format!("a = {}1{}", open.repeat(500), close.repeat(500));
-        for (text, line) in [(format!("{deep}\n[log]\n"), 6), (format!("\n\n{deep}\n{deep}"), 8)] {
+        for (text, lines) in
+            [(format!("{deep}\n[log]\n"), 6..=6), (format!("\n\n{deep}\n{deep}"), 8..=9)]
+        {
             let found = errors(&format!("{LISTENER}{text}"));
-            let place = format!("{line}:1 recursion limit");
-            assert_eq!(found.iter().filter(|error| **error == place).count(), 1, "{found:?}");
+            let in_line =
+                |error: &String| lines.clone().any(|line| error.starts_with(&format!("{line}:")));
+            assert!(!found.is_empty() && found.iter().all(in_line), "{found:?}");
         }
     }
     // The keys of a table are one level each as well.
