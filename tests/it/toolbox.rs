@@ -131,7 +131,7 @@ fn a_plugin_in_c_is_made_built_tested_measured_and_run() {
 fn a_vector_that_does_not_hold_is_shown_with_both_answers() {
     let workshop = Workshop::open();
     let vectors = workshop.dir.path().join("vectors.toml");
-    let text = "[plugin]\nconfig = { rules = [] }\n[[case]]\nname = \"nobody is judged\"\n\
+    let text = "[plugin]\nconfig.rules = [{ effect = \"allow\", filter = \"x\" }]\n[[case]]\nname = \"nobody is judged\"\n\
                 authorize = { client = { id = \"c\" }, action = \"publish\", topic = \"a\" }\n\
                 expect = \"allow\"\n";
     std::fs::write(&vectors, text).unwrap();

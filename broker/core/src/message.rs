@@ -37,6 +37,7 @@ pub struct Message {
     retain: bool,
     origin: Origin,
     hops: u8,
+    is_moved: bool,
     expires_at: Option<Moment>,
     publisher: Option<Arc<Client>>,
 }
@@ -111,6 +112,7 @@ impl Message {
             retain: parts.retain,
             origin: parts.origin,
             hops: 0,
+            is_moved: false,
             expires_at: parts.expires_at,
             publisher,
         }
@@ -122,7 +124,7 @@ impl Message {
             Some(properties) => properties.as_view(),
             None => self.properties(),
         };
-        Self::new(
+        let changed = Self::new(
             Parts {
                 topic: changes.topic.as_deref().unwrap_or(self.topic()),
                 properties,
@@ -136,8 +138,15 @@ impl Message {
                 },
             },
             self.publisher.clone(),
-        )
-        .after(self.hops)
+        );
+        let Changes { topic, qos, retain, .. } = changes;
+        let is_moved = self.is_moved || topic.is_some() || qos.is_some() || retain.is_some();
+        Self { hops: self.hops, is_moved, ..changed }
+    }
+
+    /// Whether a transformer set its topic, QoS or retain flag: its publisher did not ask for what it is.
+    pub fn is_moved(&self) -> bool {
+        self.is_moved
     }
 
     /// This message, as one that was published after so many [hops](Self::hops).
@@ -259,5 +268,9 @@ mod tests {
         assert_eq!(changed.expires_at(), Some(Moment(3_000)));
         assert_eq!(changed.properties().user_properties().get("region"), Some("eu"));
         assert!(changed.retain());
+        assert!(changed.is_moved() && !message().is_moved());
+        let payload = Changes { payload: Some(vec![]), ..Changes::default() };
+        assert!(!message().with(&payload, Moment(1_000)).is_moved());
+        assert!(changed.with(&payload, Moment(1_000)).is_moved());
     }
 }

@@ -43,7 +43,13 @@ impl Bench {
     }
 
     fn load(&self) -> anyhow::Result<Probe> {
-        Ok(self.sandbox.probe(&self.spec)?)
+        self.load_as(&self.spec)
+    }
+
+    /// The same component, otherwise configured.
+    fn load_as(&self, spec: &PluginSpec) -> anyhow::Result<Probe> {
+        // It names its cause itself.
+        self.sandbox.probe(spec).map_err(|error| anyhow::anyhow!("{error}"))
     }
 }
 

@@ -22,7 +22,7 @@ pub fn test(target: &Path, vectors: Option<&Path>, as_json: bool) -> anyhow::Res
     let mut probe = bench.load()?;
     let load = |config: &toml::Table| {
         let config = serde_json::to_string(config)?;
-        Ok(bench.sandbox.probe(&PluginSpec { config, ..bench.spec.clone() })?)
+        bench.load_as(&PluginSpec { config, ..bench.spec.clone() })
     };
     let (mut failed, mut cases) = (0, Vec::new());
     for case in &bench.vectors.cases {

@@ -92,9 +92,10 @@ pub(crate) fn authorize_subscribe(
     }
 }
 
-/// Asks whether whoever published a retained message may still do so; what no client published, nobody is asked about.
+/// Asks whether whoever published a retained message may still do so. Nobody is asked about what no client published,
+/// nor about what a transformer moved: it lies where the operator's grants put it, not where its publisher may write.
 pub(crate) fn authorize_source(judge: &mut dyn Judge, now: Moment, message: &Message) -> bool {
-    let Some(publisher) = message.publisher() else { return true };
+    let Some(publisher) = message.publisher().filter(|_| !message.is_moved()) else { return true };
     let request = Request {
         action: Action::Publish,
         topic: message.topic(),
