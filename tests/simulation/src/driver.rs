@@ -492,6 +492,7 @@ impl Driver {
         mut deliveries: Vec<Delivery>,
     ) -> Result<(), Ended> {
         let client = Arc::clone(connection.client());
+        room.auditor.borrow_mut().screening(self.id);
         room.broker.screen(room.lane, room.now, &client, &mut deliveries);
         // What may still be taken back is not worth a fault.
         room.saboteur.meddle(room.broker, &client.id, &mut deliveries);

@@ -172,6 +172,11 @@ impl Auditor {
         }
     }
 
+    /// What this connection has pulled is judged next.
+    pub(crate) fn screening(&mut self, at: u32) {
+        self.screening = at;
+    }
+
     /// The judge looked at one delivery.
     pub(crate) fn screened(
         &mut self,
@@ -181,8 +186,8 @@ impl Auditor {
         screened: &Screened,
     ) {
         self.note(format_args!("judge g{generation} {client_id} receives: {screened:.20?}"));
-        let mut links = self.links.values_mut().filter(|link| *link.client_id == *client_id);
-        let Some(link) = links.find(|link| link.hand.iter().any(|(_, seen)| !seen)) else {
+        let link = self.links.get_mut(&self.screening).filter(|link| *link.client_id == *client_id);
+        let Some(link) = link.filter(|link| link.hand.iter().any(|(_, seen)| !seen)) else {
             return self.fail("something is screened that nobody pulled");
         };
         while let Some(at) = link.hand.iter().position(|(_, seen)| !seen) {

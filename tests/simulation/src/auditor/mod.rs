@@ -54,6 +54,8 @@ pub(crate) struct Auditor {
     limits: BrokerLimits,
     sessions: BTreeMap<Rc<str>, Session>,
     links: BTreeMap<u32, Link>,
+    /// Whose deliveries are being judged: two connections may have pulled for one client.
+    screening: u32,
     retained: BTreeMap<Rc<str>, Letter>,
     doing: Doing,
     due: VecDeque<Due>,
@@ -95,6 +97,7 @@ impl Auditor {
             limits,
             sessions: BTreeMap::new(),
             links: BTreeMap::new(),
+            screening: 0,
             retained: BTreeMap::new(),
             doing: Doing::Nothing,
             due: VecDeque::new(),
