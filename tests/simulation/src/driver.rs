@@ -476,6 +476,7 @@ impl Driver {
         let session = Arc::clone(connection.session());
         let window = connection.room();
         room.broker.pull(room.lane, room.now, &session, owner, window, &mut deliveries);
+        room.saboteur.pulled(&connection.client().id, &deliveries);
         room.auditor.borrow_mut().pulled(self.id, &deliveries);
         if self.holds(room) {
             self.stage = Stage::Pulled(deliveries);
@@ -495,7 +496,7 @@ impl Driver {
         room.auditor.borrow_mut().screening(self.id);
         room.broker.screen(room.lane, room.now, &client, &mut deliveries);
         // What may still be taken back is not worth a fault.
-        room.saboteur.meddle(room.broker, &client.id, &mut deliveries);
+        room.saboteur.meddle(room.broker, room.now, &client.id, &mut deliveries);
         room.auditor.borrow_mut().pumping(self.id);
         let pumped = connection.pump(room.now, &mut deliveries, &mut self.out);
         if let Err(fault) = pumped {

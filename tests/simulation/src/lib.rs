@@ -92,7 +92,9 @@ pub fn run(seed: u64, options: Options) -> Report {
         steps: world.step,
         events: auditor.trace.events(),
         delivered: auditor.delivered,
-        is_sabotaged: world.saboteur.has_acted,
+        // What was left behind, reached nobody and was missed by nobody is no fault.
+        is_sabotaged: world.saboteur.has_acted
+            || world.saboteur.has_tried() && auditor.failure().is_some(),
         failure: auditor.failure().map(str::to_owned),
         last: auditor.trace.last(),
     }

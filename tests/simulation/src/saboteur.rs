@@ -1,9 +1,12 @@
 //! Deliberate faults between the core and the world, to show that the auditor finds each of them. The core itself
 //! stays as it is.
 
+use std::sync::Arc;
+
 use wasmqtt_codec::{Next, Packet, PacketId, QoS, Version, decode, frame};
 use wasmqtt_core::broker::Broker;
 use wasmqtt_core::mailbox::{Delivery, Pushed};
+use wasmqtt_core::message::Message;
 use wasmqtt_core::time::Moment;
 
 /// A fault that a broker could have.
@@ -49,11 +52,14 @@ impl Sabotage {
 pub(crate) struct Saboteur {
     wish: Option<Sabotage>,
     pub(crate) has_acted: bool,
+    /// Who was given copies of what somebody else has. It is a fault once that client has one too: with its session
+    /// the copy may be lost before.
+    given: Vec<(String, Arc<Message>)>,
 }
 
 impl Saboteur {
     pub(crate) fn new(wish: Option<Sabotage>) -> Self {
-        Self { wish, has_acted: false }
+        Self { wish, has_acted: false, given: Vec::new() }
     }
 
     /// Whether it is time for this fault; the caller has what it takes.
@@ -116,8 +122,27 @@ impl Saboteur {
         }
     }
 
+    /// Whether it left something that is a fault for whoever notices it.
+    pub(crate) fn has_tried(&self) -> bool {
+        self.has_acted || !self.given.is_empty()
+    }
+
+    /// Looks for what was given to a second one.
+    pub(crate) fn pulled(&mut self, own: &str, deliveries: &[Delivery]) {
+        let mut given = self.given.iter().filter(|(other, _)| other == own);
+        self.has_acted |= given.any(|(_, message)| {
+            deliveries.iter().any(|delivery| Arc::ptr_eq(&delivery.message, message))
+        });
+    }
+
     /// Changes what was taken from a mailbox.
-    pub(crate) fn meddle(&mut self, broker: &Broker, own: &str, deliveries: &mut Vec<Delivery>) {
+    pub(crate) fn meddle(
+        &mut self,
+        broker: &Broker,
+        now: Moment,
+        own: &str,
+        deliveries: &mut Vec<Delivery>,
+    ) {
         let plain = |delivery: &Delivery| {
             delivery.qos != QoS::AtMostOnce && delivery.message.expires_at().is_none()
         };
@@ -136,11 +161,11 @@ impl Saboteur {
             std::mem::swap(first, second);
         }
         if self.wants(Sabotage::ShareToTwo) {
-            self.share_again(broker, own, deliveries);
+            self.share_again(broker, now, own, deliveries);
         }
     }
 
-    fn share_again(&mut self, broker: &Broker, own: &str, deliveries: &[Delivery]) {
+    fn share_again(&mut self, broker: &Broker, now: Moment, own: &str, deliveries: &[Delivery]) {
         let filters = |id: &str| -> Vec<Box<str>> {
             let session = broker.session(id);
             let filters = session.map(|s| s.state.lock().subscriptions.keys().cloned().collect());
@@ -163,9 +188,9 @@ impl Saboteur {
                 session.mailbox.is_empty() && session.state.lock().attachment != 0
             });
             if let (Some(copy), Some(session)) = (copy, session) {
-                // One that finds no room was not committed.
-                self.has_acted =
-                    session.mailbox.push(Moment::default(), copy.clone()) == Pushed::Queued;
+                if session.mailbox.push(now, copy.clone()) == Pushed::Queued {
+                    self.given.push((other, Arc::clone(&copy.message)));
+                }
                 return;
             }
         }
