@@ -9,7 +9,7 @@ import { User, patience } from "./mqtt_js_user.mjs";
 const [scenario, version, port] = process.argv.slice(2);
 const v5 = version === "5";
 const NAME = v5 ? "5.0" : "3.1.1";
-patience(scenario, 30);
+patience(scenario, 120);
 
 // What 5.0 alone can say.
 const europe = v5 ? { userProperties: { region: "eu", other: "kept" } } : undefined;

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { User, patience } from "./mqtt_js_user.mjs";
 
 const [scenario, port, ...versions] = process.argv.slice(2);
-patience(scenario, 100);
+patience(scenario, 240);
 
 const enter = (version, name, options) => User.enter(port, version, name, options);
 

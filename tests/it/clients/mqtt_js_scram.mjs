@@ -13,7 +13,7 @@ const METHOD = "SCRAM-SHA-256";
 setTimeout(() => {
   console.error("nothing happens any more");
   process.exit(1);
-}, 30_000).unref();
+}, 120_000).unref();
 
 const hmac = (key, text) => createHmac("sha256", key).update(text).digest();
 

@@ -91,7 +91,7 @@ fn comes_back(command: &mut Command) {
         broker = broker.restart();
         gateway.lead_to(broker.addr());
     }
-    client.wait_for_within("ok", 3 * PATIENCE);
+    client.wait_for_within("ok", 2 * PATIENCE);
 }
 
 #[test]
