@@ -75,8 +75,10 @@ impl Plan {
             max_topic_levels: 6,
             max_topic_length: 40,
             keep_alive_max: random.pick(&[0, 0, 30]),
-            // The auditor takes every question about a publication for one of the client that sends it.
-            features: Features { check_retained_source: false, ..Features::default() },
+            features: Features {
+                check_retained_source: !seed.is_multiple_of(3),
+                ..Features::default()
+            },
             ..Limits::default()
         };
         let broker = BrokerLimits {

@@ -9,7 +9,8 @@ use wasmqtt_codec::{
     Ack, Next, Packet, PacketId, Publish, PublishProperties, QoS, ReasonCode,
     SubscriptionIdentifiers, Version, decode, frame,
 };
-use wasmqtt_core::judge::Screened;
+use wasmqtt_core::client::Client;
+use wasmqtt_core::judge::{Request, Screened};
 use wasmqtt_core::limits::Limits;
 use wasmqtt_core::mailbox::Delivery;
 use wasmqtt_core::message::Message;
@@ -20,6 +21,26 @@ use super::entering::Newcomer;
 use super::ingress::Owed;
 use super::routing::Float;
 use super::session::{Entry, Open, Session};
+
+/// What a connection took from its mailbox.
+#[derive(Debug)]
+struct Pulled {
+    entry: Entry,
+    /// Whether its publisher may still publish it was asked.
+    is_sourced: bool,
+    is_screened: bool,
+}
+
+impl Pulled {
+    fn new(entry: Entry) -> Self {
+        Self { entry, is_sourced: false, is_screened: false }
+    }
+
+    /// Retained messages are delivered only while their publisher may publish them.
+    fn needs_source(&self) -> bool {
+        self.entry.stored && !self.entry.letter.is_moved && !self.is_sourced
+    }
+}
 
 /// The model of one connection.
 #[derive(Debug)]
@@ -36,8 +57,8 @@ pub(crate) struct Link {
     window: usize,
     most_aliases: u16,
     aliases: BTreeMap<u16, String>,
-    /// Pulled and not yet written; and whether it was screened.
-    hand: VecDeque<(Entry, bool)>,
+    /// Pulled and not yet written.
+    hand: VecDeque<Pulled>,
     /// To be sent again, oldest first.
     resend: VecDeque<u16>,
     /// Sent on this connection with QoS 1 or 2.
@@ -160,7 +181,7 @@ impl Auditor {
                 }
             };
             match pulled {
-                Ok(entry) => link.hand.push_back((entry, false)),
+                Ok(entry) => link.hand.push_back(Pulled::new(entry)),
                 Err(expected) => wrong = wrong.or(Some((delivery, expected))),
             }
         }
@@ -174,7 +195,35 @@ impl Auditor {
 
     /// What this connection has pulled is judged next.
     pub(crate) fn screening(&mut self, at: u32) {
-        self.screening = at;
+        self.screening = Some(at);
+    }
+
+    /// The judge was asked whether the publisher of a retained message may still publish it.
+    pub(super) fn asked_source(
+        &mut self,
+        at: u32,
+        source: &Client,
+        request: &Request<'_>,
+        permitted: bool,
+    ) {
+        self.note(format_args!("source {} {}: {permitted}", source.id, request.topic));
+        let Some(link) = self.links.get_mut(&at) else {
+            return self.fail("a source is judged for a connection that is over");
+        };
+        let checks = link.limits.features.check_retained_source;
+        let Some(place) = link.hand.iter().position(Pulled::needs_source).filter(|_| checks) else {
+            return self.fail("a source is judged that nobody has to ask about");
+        };
+        let pulled = &mut link.hand[place];
+        pulled.is_sourced = true;
+        let letter = &pulled.entry.letter;
+        let is_it = *letter.topic == *request.topic
+            && letter.qos == request.qos
+            && letter.publisher == (Rc::from(&*source.id), source.key);
+        if !permitted {
+            link.hand.remove(place);
+        }
+        self.check(is_it, || format!("{request:?} of {} is not what was pulled", source.id));
     }
 
     /// The judge looked at one delivery.
@@ -186,23 +235,25 @@ impl Auditor {
         screened: &Screened,
     ) {
         self.note(format_args!("judge g{generation} {client_id} receives: {screened:.20?}"));
-        let link = self.links.get_mut(&self.screening).filter(|link| *link.client_id == *client_id);
-        let Some(link) = link.filter(|link| link.hand.iter().any(|(_, seen)| !seen)) else {
+        let at = self.screening.unwrap_or_default();
+        let link = self.links.get_mut(&at).filter(|link| *link.client_id == *client_id);
+        let Some(link) = link.filter(|link| link.hand.iter().any(|pulled| !pulled.is_screened))
+        else {
             return self.fail("something is screened that nobody pulled");
         };
-        while let Some(at) = link.hand.iter().position(|(_, seen)| !seen) {
-            let topic = Rc::clone(&link.hand[at].0.letter.topic);
+        while let Some(at) = link.hand.iter().position(|pulled| !pulled.is_screened) {
+            let topic = Rc::clone(&link.hand[at].entry.letter.topic);
             if !link.forbids(&topic) {
                 break;
             }
             link.hand.remove(at);
         }
-        let Some(at) = link.hand.iter().position(|(_, seen)| !seen) else {
+        let Some(at) = link.hand.iter().position(|pulled| !pulled.is_screened) else {
             return self.fail("something forbidden is screened");
         };
-        let (entry, seen) = &mut link.hand[at];
+        let Pulled { entry, is_screened, .. } = &mut link.hand[at];
         let same = *entry.letter.payload == *message.payload();
-        *seen = true;
+        *is_screened = true;
         match screened {
             Screened::Deliver => {}
             Screened::Replace(message) => entry.letter.payload = message.payload().into(),
@@ -213,11 +264,14 @@ impl Auditor {
 
     /// All of them were judged; what is left is written next.
     pub(crate) fn pumping(&mut self, at: u32) {
-        if let Some(link) = self.links.get_mut(&at) {
-            let mut hand = std::mem::take(&mut link.hand);
-            hand.retain(|(entry, _)| !link.forbids(&entry.letter.topic));
-            link.hand = hand;
-        }
+        self.screening = None;
+        let Some(link) = self.links.get_mut(&at) else { return };
+        let mut hand = std::mem::take(&mut link.hand);
+        hand.retain(|pulled| !link.forbids(&pulled.entry.letter.topic));
+        let checks = link.limits.features.check_retained_source;
+        let is_asked = !checks || !hand.iter().any(Pulled::needs_source);
+        link.hand = hand;
+        self.check(is_asked, || "the source of a retained message was not judged".into());
     }
 
     /// Nothing of what was pulled is left over without a reason.
@@ -225,7 +279,7 @@ impl Auditor {
         self.skip_excused(at);
         let Some(link) = self.links.get_mut(&at) else { return };
         let rest = std::mem::take(&mut link.hand);
-        if let Some((entry, _)) = rest.front() {
+        if let Some(Pulled { entry, .. }) = rest.front() {
             let lost = entry.describe();
             self.fail(format!("pulled and not sent: {lost}"));
         }
@@ -236,7 +290,7 @@ impl Auditor {
         let Some(link) = self.links.get_mut(&at) else { return };
         let rest = std::mem::take(&mut link.hand);
         let mut session = self.sessions.get_mut(&link.client_id);
-        for (entry, _) in rest.into_iter().rev() {
+        for Pulled { entry, .. } in rest.into_iter().rev() {
             let session = session.as_mut().filter(|session| session.key == link.key);
             match (entry.share.clone(), session) {
                 (Some(filter), _) => {
@@ -259,7 +313,7 @@ impl Auditor {
     fn skip_excused(&mut self, at: u32) {
         let now = self.now;
         let Some(link) = self.links.get_mut(&at) else { return };
-        while let Some((entry, _)) = link.hand.front() {
+        while let Some(Pulled { entry, .. }) = link.hand.front() {
             let expired = entry.letter.expires_at.is_some_and(|at| at <= now);
             if !expired && link.size(entry, now) <= link.largest {
                 return;
@@ -428,7 +482,7 @@ impl Auditor {
         self.skip_excused(at);
         let pending = self.next_resend(at).is_some();
         let front = self.links.get_mut(&at).and_then(|link| link.hand.pop_front());
-        let Some((entry, _)) = front else {
+        let Some(Pulled { entry, .. }) = front else {
             let text = String::from_utf8_lossy(publish.payload).into_owned();
             return self.fail(format!("nobody pulled {} \"{text}\"", publish.topic));
         };

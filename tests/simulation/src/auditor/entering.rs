@@ -59,6 +59,7 @@ impl Auditor {
                 retain: will.retain,
                 expires_at: None,
                 publisher: (connect.client_id.into(), 0),
+                is_moved: false,
             },
             delay: will.delay_interval,
             expiry: will.message_expiry_interval,

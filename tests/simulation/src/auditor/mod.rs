@@ -55,7 +55,7 @@ pub(crate) struct Auditor {
     sessions: BTreeMap<Rc<str>, Session>,
     links: BTreeMap<u32, Link>,
     /// Whose deliveries are being judged: two connections may have pulled for one client.
-    screening: u32,
+    screening: Option<u32>,
     retained: BTreeMap<Rc<str>, Letter>,
     doing: Doing,
     due: VecDeque<Due>,
@@ -97,7 +97,7 @@ impl Auditor {
             limits,
             sessions: BTreeMap::new(),
             links: BTreeMap::new(),
-            screening: 0,
+            screening: None,
             retained: BTreeMap::new(),
             doing: Doing::Nothing,
             due: VecDeque::new(),

@@ -30,6 +30,7 @@ impl Auditor {
             retain: parts.retain,
             expires_at: parts.expires_at,
             publisher: (Rc::from(&*client.id), client.key),
+            is_moved: false,
         };
         *self.handed.entry(parts.payload.to_vec()).or_default() += 1;
         self.outcome = Some(ReasonCode::NotAuthorized);
@@ -75,6 +76,9 @@ impl Auditor {
             Decision::AllowUpTo(most) => request.qos <= *most,
             Decision::Deny(_) => false,
         };
+        if let Some(at) = self.screening {
+            return self.asked_source(at, client, request, permitted);
+        }
         let is_will = request.action == Action::Will;
         self.note(format_args!("judge g{generation} {} {}: {permitted}", client.id, request.topic));
         if is_will && self.is_asked_at_the_door(permitted) {
@@ -127,6 +131,7 @@ impl Auditor {
                     retain: message.retain(),
                     expires_at: message.expires_at(),
                     publisher: letter.publisher,
+                    is_moved: message.is_moved(),
                 };
                 self.route(&letter, is_will);
             }

@@ -20,6 +20,8 @@ pub(crate) struct Letter {
     pub(crate) expires_at: Option<Moment>,
     /// Client identifier and session key of whoever sent it.
     pub(crate) publisher: (Rc<str>, u64),
+    /// A transformer put it where it is: its publisher need not be allowed to.
+    pub(crate) is_moved: bool,
 }
 
 /// A message as one session is to get it.
