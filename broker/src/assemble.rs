@@ -165,6 +165,7 @@ pub(crate) fn plugins(config: &Config) -> Vec<PluginSpec> {
             publish: plugin.grants.publish.clone(),
             revocation: plugin.grants.revocation,
             kv: plugin.grants.kv,
+            metrics: plugin.grants.metrics,
         },
         config: plugin.config_with_contents().to_string(),
         location: plugin.location.to_string(),

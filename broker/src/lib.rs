@@ -2,9 +2,11 @@
 //!
 //! [`Server::start`] reads top down as the architecture does: plugins, broker, workers, listeners.
 
+mod admin;
 mod assemble;
 mod clock;
 pub mod config;
+mod count;
 mod drive;
 mod leave;
 mod listen;
@@ -148,8 +150,21 @@ impl Server {
                 tasks.spawn(listen::accept(socket, Arc::clone(place), Arc::clone(&workers)));
             }
         }
+        if let Some(admin) = &config.admin {
+            let socket = admin::bind(admin.bind).await?;
+            let listeners = config.listeners.iter().filter_map(|it| places.get(&it.name));
+            let view = admin::View {
+                broker: Arc::clone(&broker),
+                census: workers.census(),
+                sandbox: Arc::clone(&sandbox),
+                listeners: listeners.map(Arc::clone).collect(),
+                started: std::time::Instant::now(),
+            };
+            tasks.spawn(admin::serve(socket, Arc::new(view)));
+        }
         tasks.spawn(sys::publish(
             Arc::clone(&broker),
+            Arc::clone(&sandbox),
             Arc::clone(&workers),
             config.broker.sys_interval,
         ));

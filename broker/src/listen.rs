@@ -84,6 +84,11 @@ impl Listener {
         connects.1 <= rate
     }
 
+    /// Connections now.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
     /// A place for one more connection; none when the listener is full.
     fn seat(self: &Arc<Self>) -> Option<Seat> {
         let most = self.settings.load().max_connections;

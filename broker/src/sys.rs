@@ -5,18 +5,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmqtt_core::broker::Broker;
+use wasmqtt_sandbox::{OutcomeStatus, PluginStatus, Sandbox};
 
-use crate::worker::{Counters, Workers};
+use crate::count::Counters;
+use crate::worker::Workers;
 
 /// Windows of the load averages.
 const WINDOWS: [(&str, f64); 3] = [("1min", 60.0), ("5min", 300.0), ("15min", 900.0)];
 
 /// Publishes every `interval`, for ever; zero = never.
-pub(crate) async fn publish(broker: Arc<Broker>, workers: Arc<Workers>, interval: Duration) {
+pub(crate) async fn publish(
+    broker: Arc<Broker>,
+    sandbox: Arc<Sandbox>,
+    workers: Arc<Workers>,
+    interval: Duration,
+) {
     if interval.is_zero() {
         return;
     }
     let mut tree = Tree::new();
+    let census = workers.census();
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
@@ -27,9 +35,26 @@ pub(crate) async fn publish(broker: Arc<Broker>, workers: Arc<Workers>, interval
             subscriptions: broker.subscriptions(),
             retained: broker.retained(),
         };
-        let topics = tree.topics(Instant::now(), &workers.counters().await, &gauges);
+        let counted = census.counters().await.unwrap_or_default();
+        let mut topics = tree.topics(Instant::now(), &counted, &gauges);
+        topics.extend(plugins(sandbox.current().plugins()));
         workers.publish_own(topics).await;
     }
+}
+
+/// What became of the plugins: what has not happened yet is not said.
+fn plugins(plugins: impl Iterator<Item = PluginStatus>) -> Vec<(String, String)> {
+    let mut topics = Vec::new();
+    for plugin in plugins {
+        let mut say = |name: &str, value: String| {
+            topics.push((format!("$SYS/broker/plugins/{}/{name}", plugin.name), value));
+        };
+        say("suspended", u8::from(plugin.suspended).to_string());
+        for OutcomeStatus { hook, outcome, count, .. } in &plugin.outcomes {
+            say(&format!("{hook}/{outcome}"), count.to_string());
+        }
+    }
+    topics
 }
 
 /// What is, rather than what was counted.
@@ -90,7 +115,7 @@ impl Tree {
             ("connections/socket/count", count.connections.to_string()),
             ("bytes/received", count.bytes_received.to_string()),
             ("bytes/sent", count.bytes_sent.to_string()),
-            ("messages/received", count.packets_received.to_string()),
+            ("messages/received", count.packets().to_string()),
             ("publish/messages/received", count.publish_received.to_string()),
             ("publish/messages/sent", count.publish_sent.to_string()),
             ("publish/messages/dropped", count.publish_dropped.to_string()),
@@ -105,13 +130,13 @@ impl Tree {
 
     fn add_loads(&mut self, now: Instant, count: &Counters, topics: &mut Vec<(String, String)>) {
         let elapsed = now.duration_since(self.updated).as_secs_f64();
-        let before = std::mem::replace(&mut self.before, *count);
+        let before = std::mem::replace(&mut self.before, count.clone());
         self.updated = now;
         let events = [
             ("connections", count.connections.saturating_sub(before.connections)),
             ("bytes/received", count.bytes_received.saturating_sub(before.bytes_received)),
             ("bytes/sent", count.bytes_sent.saturating_sub(before.bytes_sent)),
-            ("messages/received", count.packets_received.saturating_sub(before.packets_received)),
+            ("messages/received", count.packets().saturating_sub(before.packets())),
             ("publish/received", count.publish_received.saturating_sub(before.publish_received)),
             ("publish/sent", count.publish_sent.saturating_sub(before.publish_sent)),
             ("publish/dropped", count.publish_dropped.saturating_sub(before.publish_dropped)),

@@ -17,6 +17,7 @@ use wasmqtt_core::mailbox::Delivery;
 use wasmqtt_sandbox::{Outbox, Outlet, Publication};
 
 use crate::clock::Clock;
+use crate::count::Counters;
 use crate::drive;
 use crate::listen::Seat;
 
@@ -49,34 +50,6 @@ pub(crate) struct Local {
     pub(crate) counters: Counters,
     /// Where events go at the end of a turn.
     outlet: Outlet,
-}
-
-/// Counts of one worker, or of all: plain numbers, summed when somebody asks.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counters {
-    /// Connections accepted.
-    pub(crate) connections: u64,
-    pub(crate) bytes_received: u64,
-    pub(crate) bytes_sent: u64,
-    /// Whole packets of every kind, after CONNECT.
-    pub(crate) packets_received: u64,
-    /// Publications that were judged and routed.
-    pub(crate) publish_received: u64,
-    pub(crate) publish_sent: u64,
-    /// Copies for subscribers that found a full mailbox.
-    pub(crate) publish_dropped: u64,
-}
-
-impl std::ops::AddAssign for Counters {
-    fn add_assign(&mut self, other: Self) {
-        self.connections += other.connections;
-        self.bytes_received += other.bytes_received;
-        self.bytes_sent += other.bytes_sent;
-        self.packets_received += other.packets_received;
-        self.publish_received += other.publish_received;
-        self.publish_sent += other.publish_sent;
-        self.publish_dropped += other.publish_dropped;
-    }
 }
 
 /// What all workers share.
@@ -184,18 +157,10 @@ impl Workers {
         }
     }
 
-    /// What all workers counted.
-    pub(crate) async fn counters(&self) -> Counters {
-        let mut sum = Counters::default();
-        for worker in &self.0 {
-            let (answer, counted) = oneshot::channel();
-            if worker.orders.send(Order::Count(answer)).await.is_ok()
-                && let Ok(counters) = counted.await
-            {
-                sum += counters;
-            }
-        }
-        sum
+    /// Whom to ask what was counted.
+    pub(crate) fn census(&self) -> Census {
+        let parts = |worker: &Worker| (worker.orders.downgrade(), Arc::clone(&worker.connections));
+        Census(self.0.iter().map(parts).collect())
     }
 
     /// Publishes for the broker itself, through the first worker.
@@ -220,6 +185,28 @@ impl Workers {
             drop(worker.orders);
             let _ = worker.thread.join();
         }
+    }
+}
+
+/// Asks all workers what they counted, and keeps none of them from ending.
+#[derive(Clone)]
+pub(crate) struct Census(Arc<[(mpsc::WeakSender<Order>, Arc<AtomicUsize>)]>);
+
+impl Census {
+    /// What all workers counted; none when one of them has ended. Waits for as long as one of them is busy.
+    pub(crate) async fn counters(&self) -> Option<Counters> {
+        let mut sum = Counters::default();
+        for (orders, _) in self.0.iter() {
+            let (answer, counted) = oneshot::channel();
+            orders.upgrade()?.send(Order::Count(answer)).await.ok()?;
+            sum += counted.await.ok()?;
+        }
+        Some(sum)
+    }
+
+    /// Connections of all workers.
+    pub(crate) fn connections(&self) -> usize {
+        self.0.iter().map(|(_, connections)| connections.load(Ordering::Relaxed)).sum()
     }
 }
 
@@ -258,8 +245,9 @@ async fn work(
             Order::Count(answer) => {
                 let counted = with_local(|local| Counters {
                     publish_received: local.lane.counters.published,
+                    publish_refused: local.lane.counters.refused,
                     publish_dropped: local.lane.counters.dropped,
-                    ..local.counters
+                    ..local.counters.clone()
                 });
                 let _ = answer.send(counted.unwrap_or_default());
             }

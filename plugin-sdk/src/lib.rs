@@ -48,6 +48,7 @@ mod init;
 pub mod kv;
 pub mod log;
 mod message;
+pub mod metrics;
 mod observation;
 pub mod publisher;
 pub mod random;

@@ -2,6 +2,7 @@
 //! clock that stands still, the log. Not part of a component.
 
 pub(crate) mod kv;
+pub(crate) mod metrics;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -15,6 +16,7 @@ use crate::{
 };
 
 pub use kv::set_kv_limit;
+pub use metrics::metric;
 
 /// Lines kept for [`take_log`]; the oldest go first.
 const LOG_LINES: usize = 1_000;

@@ -201,3 +201,20 @@ fn a_text_that_is_empty_or_no_text_is_an_error_that_names_the_key_and_the_file()
         assert_eq!(error::<Ruled>(&format!(r#"{{"rules": {rules}}}"#)), expected, "{rules}");
     }
 }
+
+#[test]
+fn metrics_of_the_fake_are_bounded_as_the_broker_bounds_them() {
+    use wasmqtt_plugin::metrics::{Counter, Gauge};
+    for name in ["", "1a", "a-b", &"a".repeat(101)] {
+        Counter::new(name, "").add(1);
+        assert_eq!(test::metric(name), None, "{name}");
+    }
+    Counter::new("seen", "").add(3);
+    Counter::new("seen", "").add(4);
+    Gauge::new("seen", "").set(1.0);
+    assert_eq!(test::metric("seen"), Some(7.0), "a metric is of one kind");
+    for n in 0..100 {
+        Gauge::new(&format!("n{n}"), "").set(0.5);
+    }
+    assert_eq!((test::metric("n98"), test::metric("n99")), (Some(0.5), None));
+}

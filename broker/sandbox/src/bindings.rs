@@ -17,6 +17,7 @@ wasmtime::component::bindgen!({
             import wasmqtt:plugin/revocation@0.1.0;
             import wasmqtt:plugin/kv@0.1.0;
             import wasmqtt:plugin/publisher@0.1.0;
+            import wasmqtt:plugin/metrics@0.1.0;
             export wasmqtt:plugin/lifecycle@0.1.0;
             export wasmqtt:plugin/authentication@0.1.0;
             export wasmqtt:plugin/enhanced-authentication@0.1.0;
@@ -28,6 +29,14 @@ wasmtime::component::bindgen!({
     world: "wasmqtt:host/everything",
     // What goes to a plugin is lent to it: no string is cloned for a call.
     ownership: Borrowing { duplicate_if_necessary: true },
-    imports: { "wasmqtt:plugin/messages": trappable, "wasmqtt:plugin/random": trappable },
-    with: { "wasmqtt:plugin/messages.message": crate::host::messages::Staged },
+    imports: {
+        "wasmqtt:plugin/messages": trappable,
+        "wasmqtt:plugin/metrics": trappable,
+        "wasmqtt:plugin/random": trappable,
+    },
+    with: {
+        "wasmqtt:plugin/messages.message": crate::host::messages::Staged,
+        "wasmqtt:plugin/metrics.counter": crate::host::metrics::Counter,
+        "wasmqtt:plugin/metrics.gauge": crate::host::metrics::Gauge,
+    },
 });

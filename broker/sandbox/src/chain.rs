@@ -22,6 +22,7 @@ use crate::host::messages::Original;
 use crate::options::Fallback;
 use crate::plugin::Plugin;
 use crate::selection::{self, Selection};
+use crate::tally::{Hook, Outcome};
 
 /// Most bytes of a topic, properties and payload together: what any packet can carry.
 const MESSAGE_MAX: usize = 268_435_455 - 16;
@@ -81,10 +82,7 @@ impl Chain {
             }
             match plugin.authenticate(connecting) {
                 Ok(Some(Ok(identity))) => return Ok(identity),
-                Ok(Some(Err(refusal))) => {
-                    plugin.tally_shared(|tally| &tally.denied);
-                    return Err(refusal);
-                }
+                Ok(Some(Err(refusal))) => return Err(refusal),
                 Ok(None) => {}
                 Err(error) => {
                     plugin.complain("authenticate", &error);
@@ -117,7 +115,10 @@ impl Chain {
         let (mut step, mut asked) = (0, false);
         let (from, decision) = loop {
             match session.recall(client, request, places, step) {
-                Recalled::Answer(place, decision) => break (place, decision),
+                Recalled::Answer(place, decision) => {
+                    session.count_reused(place, &decision);
+                    break (place, decision);
+                }
                 Recalled::Abstained => break (None, self.by_default(receives)),
                 Recalled::Ask(at) => step = at,
             }
@@ -181,14 +182,8 @@ impl Chain {
                         Err(_) => return Transformed::Reject(failed()),
                     }
                 }
-                Ok((Verdict::Discard, _)) => {
-                    plugin.tally(worker, |tally| &tally.discarded);
-                    return Transformed::Discard;
-                }
-                Ok((Verdict::Reject(refusal), _)) => {
-                    plugin.tally(worker, |tally| &tally.denied);
-                    return Transformed::Reject(refusal);
-                }
+                Ok((Verdict::Discard, _)) => return Transformed::Discard,
+                Ok((Verdict::Reject(refusal), _)) => return Transformed::Reject(refusal),
                 Err(error) => {
                     plugin.complain("on-publish", &error);
                     if !plugin.fails_open() {
@@ -245,10 +240,7 @@ impl Chain {
                         Err(_) => return Screened::Skip,
                     }
                 }
-                Ok((Verdict::Discard | Verdict::Reject(_), _)) => {
-                    plugin.tally(worker, |tally| &tally.discarded);
-                    return Screened::Skip;
-                }
+                Ok((Verdict::Discard | Verdict::Reject(_), _)) => return Screened::Skip,
                 Err(error) => {
                     plugin.complain("on-deliver", &error);
                     if !plugin.fails_open() {
@@ -330,7 +322,16 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Counts a decision and, where somebody was asked for it, takes note of clients that insist.
+    /// Denials count whether or not somebody was asked again.
+    fn count_reused(&mut self, place: Option<usize>, decision: &Decision) {
+        if matches!(decision, Decision::Deny(_))
+            && let Some((plugin, _, worker)) = place.and_then(|place| self.at(place))
+        {
+            plugin.tallies.count(Some(worker), Hook::Authorize, Outcome::DenyReused);
+        }
+    }
+
+    /// Where somebody was asked for a decision, takes note of clients that insist.
     fn conclude(
         &mut self,
         client: &Arc<Client>,
@@ -340,16 +341,11 @@ impl<'a> Session<'a> {
         asked: bool,
     ) {
         match decision {
+            _ if !asked => {}
             Decision::Deny(refusal) => {
-                if let Some((plugin, _, worker)) = place.and_then(|place| self.at(place)) {
-                    plugin.tally(worker, |tally| &tally.denied);
-                }
-                if asked {
-                    self.memory.decisions.denied(self.now, client, request, place, refusal);
-                }
+                self.memory.decisions.denied(self.now, client, request, place, refusal);
             }
-            _ if asked => self.memory.decisions.allowed(client, request),
-            _ => {}
+            _ => self.memory.decisions.allowed(client, request),
         }
     }
 

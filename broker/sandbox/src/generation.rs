@@ -17,12 +17,14 @@ use crate::guest::Guest;
 use crate::host::Host;
 use crate::linker::{self, Blueprint};
 use crate::loader::{self, Digest};
+use crate::metrics::Registry;
 use crate::options::{ChainSpec, Clock, PluginSpec};
 use crate::outbox::Outbox;
 use crate::plugin::{INIT_DEADLINE, Parts, Plugin};
 use crate::registration::{Registration, Selectors};
 use crate::revocation::Revocations;
 use crate::selection::Selection;
+use crate::status::PluginStatus;
 use crate::tally::Tallies;
 
 /// The instance of an observer, until its thread takes it.
@@ -39,33 +41,6 @@ pub struct Generation {
     seats: Box<[Mutex<Option<Seat>>]>,
     /// By plugin: the instance of one that observes.
     observers: Box<[Option<Stand>]>,
-}
-
-/// What became of one plugin so far. Counts go on across reloads of a plugin of the same name.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PluginStatus {
-    /// As configured.
-    pub name: String,
-    /// SHA-256 of the component, in hexadecimal.
-    pub digest: String,
-    /// Questions put to it.
-    pub calls: u64,
-    /// Calls that ended in a trap, and restarts that failed.
-    pub traps: u64,
-    /// Calls that took too long.
-    pub deadline_misses: u64,
-    /// Calls that answered a failure or something invalid.
-    pub failures: u64,
-    /// Clients refused, requests denied, publications rejected.
-    pub denied: u64,
-    /// Publications discarded and deliveries skipped.
-    pub discarded: u64,
-    /// Bytes of what it keeps in `kv`.
-    pub kv_bytes: usize,
-    /// Events that it was not told: its queue was full, or a call failed.
-    pub events_lost: u64,
-    /// Whether it lost too many instances and is not asked for now.
-    pub suspended: bool,
 }
 
 impl std::fmt::Debug for Generation {
@@ -94,22 +69,7 @@ impl Generation {
 
     /// Every plugin, in the order of the configuration.
     pub fn plugins(&self) -> impl Iterator<Item = PluginStatus> + '_ {
-        self.plugins.iter().map(|plugin| {
-            let tallies = &plugin.tallies;
-            PluginStatus {
-                name: plugin.spec.name.clone(),
-                digest: plugin.digest.hex(),
-                calls: tallies.sum(|tally| &tally.calls),
-                traps: tallies.sum(|tally| &tally.traps),
-                deadline_misses: tallies.sum(|tally| &tally.deadline_misses),
-                failures: tallies.sum(|tally| &tally.failures),
-                denied: tallies.sum(|tally| &tally.denied),
-                discarded: tallies.sum(|tally| &tally.discarded),
-                kv_bytes: plugin.surroundings.kv.bytes(),
-                events_lost: tallies.sum(|tally| &tally.events_lost),
-                suspended: plugin.breaker.is_open(),
-            }
-        })
+        self.plugins.iter().map(PluginStatus::of)
     }
 
     pub(crate) fn chain(&self, listener: ListenerId) -> Option<&Chain> {
@@ -322,6 +282,10 @@ impl Preparation<'_> {
             tallies: tallies.unwrap_or_else(|| Arc::new(Tallies::new(self.workers))),
             revocations: Arc::clone(self.revocations),
             kv: running.map_or_else(Arc::default, |plugin| Arc::clone(&plugin.surroundings.kv)),
+            metrics: running.map_or_else(
+                || Arc::new(Registry::new(self.workers)),
+                |plugin| Arc::clone(&plugin.surroundings.metrics),
+            ),
             clock: self.clock.clone(),
             listeners: Arc::clone(listeners),
             ticker: Arc::clone(self.machine.ticker()),
@@ -334,8 +298,9 @@ impl Preparation<'_> {
         // A second one always: an instance that registers something else than the last is found here
         // and not under load.
         let mut second = Some(plugin.start(INIT_DEADLINE)?);
-        for seat in seats {
-            let guest = second.take().map_or_else(|| plugin.start(INIT_DEADLINE), Ok)?;
+        for (worker, seat) in seats.iter_mut().enumerate() {
+            let mut guest = second.take().map_or_else(|| plugin.start(INIT_DEADLINE), Ok)?;
+            guest.sit(worker);
             seat.push(Some(guest));
         }
         let observer = match (spec.observe, plugin.registration.observes()) {

@@ -186,6 +186,11 @@ impl Guest {
         self.store.data().limiter.memory()
     }
 
+    /// Says whose it is: what it counts is counted as this worker's.
+    pub(crate) fn sit(&mut self, worker: usize) {
+        self.store.data_mut().worker = worker;
+    }
+
     /// Asks who a connecting client is.
     pub(crate) fn authenticate(
         &mut self,

@@ -20,6 +20,7 @@ mod host;
 mod kv;
 mod linker;
 mod loader;
+mod metrics;
 mod observe;
 mod options;
 mod outbox;
@@ -30,6 +31,7 @@ mod registration;
 mod revocation;
 mod sandbox;
 mod selection;
+mod status;
 mod tally;
 #[cfg(test)]
 mod testing;
@@ -38,7 +40,7 @@ mod tests;
 mod ticker;
 
 pub use error::{LoadCause, LoadError};
-pub use generation::{Generation, PluginStatus};
+pub use generation::Generation;
 pub use linker::Capability;
 pub use observe::Outlet;
 pub use options::{
@@ -47,3 +49,4 @@ pub use options::{
 pub use outbox::{Outbox, Publication};
 pub use probe::{Admission, ComponentFile, Hooks, Probe, Treatment};
 pub use sandbox::{Sandbox, WorkerJudge};
+pub use status::{Latency, MetricKind, MetricStatus, OutcomeStatus, PluginStatus};

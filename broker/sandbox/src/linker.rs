@@ -6,7 +6,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
 use crate::bindings::wasmqtt::plugin::{
-    clients, clock, kv, log, messages, publisher, random, revocation,
+    clients, clock, kv, log, messages, metrics, publisher, random, revocation,
 };
 use crate::error::LoadCause;
 use crate::guest::Shape;
@@ -19,10 +19,11 @@ const VERSION: (u64, u64) = (0, 1);
 const IMPORTS: [&str; 7] = ["types", "log", "clock", "random", "clients", "identities", "messages"];
 /// A capability that the operator grants: the interface, whether it is granted, and how that is written.
 type Granted = (&'static str, fn(&Grants) -> bool, &'static str);
-const GRANTED: [Granted; 3] = [
+const GRANTED: [Granted; 4] = [
     ("publisher", |grants| !grants.publish.is_empty(), "publish = [\"TOPIC/FILTER\"]"),
     ("revocation", |grants| grants.revocation, "revocation = true"),
     ("kv", |grants| grants.kv, "kv = true"),
+    ("metrics", |grants| grants.metrics, "metrics = true"),
 ];
 const EXPORTS: [&str; 6] = [
     "lifecycle",
@@ -72,6 +73,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     publisher::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     revocation::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     kv::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
+    metrics::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     Ok(linker)
 }
 

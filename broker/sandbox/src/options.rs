@@ -164,6 +164,8 @@ pub struct Grants {
     pub kv: bool,
     /// Topic filters: where the plugin may publish to.
     pub publish: Vec<String>,
+    /// Whether it may have metrics of its own.
+    pub metrics: bool,
 }
 
 /// One plugin of the configuration.

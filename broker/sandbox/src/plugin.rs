@@ -1,6 +1,8 @@
 //! One loaded plugin: its component, its bounds, and what keeps it from doing harm. Asks one question
 //! at a time; must not know chains.
 
+mod answer;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,7 @@ use wasmqtt_core::message::Changes;
 use wasmqtt_core::time::Moment;
 use wasmtime::component::Component;
 
+use self::answer::Answer;
 use crate::breaker::{Breaker, Lost, Pass};
 use crate::convert::{self, Entrance, Verdict};
 use crate::error::{CallError, LoadCause};
@@ -21,13 +24,14 @@ use crate::host::messages::Original;
 use crate::kv::Store;
 use crate::linker::Blueprint;
 use crate::loader::Digest;
+use crate::metrics::Registry;
 use crate::observe::Observed;
 use crate::options::{Clock, OnFailure, PluginSpec};
 use crate::outbox::{Outbox, Publisher};
 use crate::pool::Pool;
 use crate::registration::Registration;
 use crate::revocation::Revocations;
-use crate::tally::{Count, Tallies, Tally};
+use crate::tally::{Hook, Outcome, Tallies};
 use crate::ticker::Ticker;
 
 /// For instantiation and `init` while a generation is prepared.
@@ -63,6 +67,7 @@ pub(crate) struct Parts {
     pub(crate) tallies: Arc<Tallies>,
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) kv: Arc<Store>,
+    pub(crate) metrics: Arc<Registry>,
     pub(crate) clock: Clock,
     pub(crate) listeners: Arc<[Box<str>]>,
     pub(crate) ticker: Arc<Ticker>,
@@ -81,6 +86,7 @@ impl Plugin {
             revocations: parts.revocations,
             clock: parts.clock,
             kv: parts.kv,
+            metrics: parts.metrics,
             kv_limit: usize::try_from(spec.limits.kv).unwrap_or(usize::MAX),
             publisher: publisher(&spec, &parts.outbox),
         });
@@ -145,32 +151,33 @@ impl Plugin {
 
     /// Asks who a connecting client is, from any thread.
     pub(crate) fn authenticate(&self, connecting: &Connecting) -> Result<Entrance, CallError> {
-        self.ask_pooled(connecting, |guest, deadline, listener| {
+        self.ask_pooled(Hook::Authenticate, connecting, |guest, deadline, listener| {
             guest.authenticate(deadline, connecting, listener)
         })
     }
 
     /// Asks for one round of an AUTH exchange, from any thread.
     pub(crate) fn exchange(&self, round: Round<'_>) -> Result<convert::Round, CallError> {
-        self.ask_pooled(round.connecting, |guest, deadline, listener| {
+        self.ask_pooled(Hook::Exchange, round.connecting, |guest, deadline, listener| {
             guest.exchange(deadline, round, listener)
         })
     }
 
     /// Puts a question about a client at the door to an instance that is no worker's own, when one is free.
-    fn ask_pooled<R>(
+    fn ask_pooled<R: Answer>(
         &self,
+        hook: Hook,
         connecting: &Connecting,
         question: impl FnOnce(&mut Guest, Duration, &str) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
         let deadline = self.spec.limits.authenticate;
         let Some(mut lease) = self.pool.lease(Instant::now() + deadline) else {
-            self.tally_shared(|tally| &tally.failures);
+            self.tallies.count(None, hook, Outcome::Failure);
             return Err(CallError::Busy { instances: self.pool.max(), waited: deadline });
         };
         let listeners = &self.surroundings.listeners;
         let listener = listeners.get(usize::from(connecting.listener.0)).map_or("", |name| name);
-        self.ask(&mut lease.slot, None, |guest| question(guest, deadline, listener))
+        self.ask(hook, &mut lease.slot, None, |guest| question(guest, deadline, listener))
     }
 
     /// Asks whether a client may do something, none = it abstains, and for how many milliseconds that may be reused.
@@ -182,7 +189,7 @@ impl Plugin {
         client: &Arc<Client>,
         request: &Request<'_>,
     ) -> Result<(Option<Decision>, u32), CallError> {
-        self.ask(slot, Some(worker), |guest| {
+        self.ask(Hook::Authorize, slot, Some(worker), |guest| {
             guest.authorize(self.spec.limits.call, hops, client, request)
         })
     }
@@ -196,7 +203,7 @@ impl Plugin {
         message: Original,
     ) -> (Option<Original>, Result<(Verdict, Changes), CallError>) {
         let mut kept = Some(message);
-        let result = self.ask(slot, Some(worker), |guest| {
+        let result = self.ask(Hook::OnPublish, slot, Some(worker), |guest| {
             let Some(message) = kept.take() else { return Err(CallError::Suspended) };
             let (original, result) = guest.on_publish(self.spec.limits.call, now, message);
             kept = original;
@@ -214,7 +221,7 @@ impl Plugin {
         subscriber: &Arc<Client>,
         message: Original,
     ) -> Result<(Verdict, Changes), CallError> {
-        self.ask(slot, Some(worker), |guest| {
+        self.ask(Hook::OnDeliver, slot, Some(worker), |guest| {
             guest.on_deliver(self.spec.limits.call, now, subscriber, message).1
         })
     }
@@ -228,21 +235,19 @@ impl Plugin {
         lost: u64,
     ) -> Result<(), CallError> {
         let deadline = self.spec.limits.observe;
-        self.ask(slot, None, |guest| guest.on_events(deadline, hops, events, lost))
+        self.ask(Hook::OnEvents, slot, None, |guest| guest.on_events(deadline, hops, events, lost))
     }
 
     /// Tells that time has passed.
     pub(crate) fn tick(&self, slot: &mut Option<Guest>) -> Result<(), CallError> {
-        self.ask(slot, None, |guest| guest.tick(self.spec.limits.observe))
+        self.ask(Hook::Tick, slot, None, |guest| guest.tick(self.spec.limits.observe))
     }
 
     /// Counts events that the plugin was not told, and tells the operator, not more often than is readable.
     pub(crate) fn lose(&self, events: u64, why: &str) {
-        if let Some(tally) = self.tallies.of(usize::MAX) {
-            tally.events_lost.add_many_shared(events);
-        }
+        self.tallies.events_lost(events);
         if let Leave::Granted { dropped } = self.complaints.take() {
-            let (plugin, total) = (&*self.spec.name, self.tallies.sum(|tally| &tally.events_lost));
+            let (plugin, total) = (&*self.spec.name, self.tallies.sum_events_lost());
             tracing::warn!(
                 plugin,
                 hook = "on-events",
@@ -256,20 +261,31 @@ impl Plugin {
 
     /// Calls the instance in `slot`, a fresh one where there is none, and throws it away if the call
     /// cost it.
-    fn ask<T>(
+    fn ask<T: Answer>(
         &self,
+        hook: Hook,
         slot: &mut Option<Guest>,
         worker: Option<usize>,
         question: impl FnOnce(&mut Guest) -> Result<T, CallError>,
     ) -> Result<T, CallError> {
-        let Some(pass) = self.breaker.pass() else { return Err(CallError::Suspended) };
+        let Some(pass) = self.breaker.pass() else {
+            self.tallies.count(worker, hook, Outcome::Suspended);
+            return Err(CallError::Suspended);
+        };
+        let asked = self.tallies.begin(worker, hook);
         let result = match slot {
             Some(guest) => question(guest),
-            None => self.restart(worker).and_then(|guest| question(slot.insert(guest))),
+            None => self.restart(worker).and_then(|mut guest| {
+                guest.sit(worker.unwrap_or(usize::MAX));
+                question(slot.insert(guest))
+            }),
         };
-        if let Some(tally) = self.tallies.of(worker.unwrap_or(usize::MAX)) {
-            count(tally, worker.is_none(), result.as_ref().err());
-        }
+        asked.end(match &result {
+            Ok(answer) => answer.outcome(),
+            Err(CallError::Trap(_) | CallError::Restart(_)) => Outcome::Trap,
+            Err(CallError::Deadline(_)) => Outcome::Deadline,
+            Err(_) => Outcome::Failure,
+        });
         match &result {
             Err(error) if error.loses_instance() => {
                 *slot = None;
@@ -306,20 +322,6 @@ impl Plugin {
         }
     }
 
-    /// Counts something that a worker saw.
-    pub(crate) fn tally(&self, worker: usize, count: impl Fn(&Tally) -> &Count) {
-        if let Some(tally) = self.tallies.of(worker) {
-            count(tally).add();
-        }
-    }
-
-    /// Counts something that any other thread saw.
-    pub(crate) fn tally_shared(&self, count: impl Fn(&Tally) -> &Count) {
-        if let Some(tally) = self.tallies.of(usize::MAX) {
-            count(tally).add_shared();
-        }
-    }
-
     /// Tells the operator that the failure policy answered, not more often than is readable.
     pub(crate) fn complain(&self, hook: &'static str, error: &CallError) {
         if let Leave::Granted { dropped } = self.complaints.take() {
@@ -335,18 +337,6 @@ fn publisher(spec: &PluginSpec, outbox: &Arc<Outbox>) -> Option<Arc<Publisher>> 
     let most = spec.limits.queued_publications as usize;
     let publisher = || Arc::new(Publisher::new(&spec.name, filters, most, outbox));
     (!filters.is_empty()).then(publisher)
-}
-
-fn count(tally: &Tally, shared: bool, error: Option<&CallError>) {
-    let outcome = match error {
-        Some(CallError::Trap(_) | CallError::Restart(_)) => Some(&tally.traps),
-        Some(CallError::Deadline(_)) => Some(&tally.deadline_misses),
-        Some(_) => Some(&tally.failures),
-        None => None,
-    };
-    for count in [Some(&tally.calls), outcome].into_iter().flatten() {
-        if shared { count.add_shared() } else { count.add() }
-    }
 }
 
 /// Holds what the plugin wants against what it exports.

@@ -59,7 +59,7 @@ pub struct Config {
     pub plugins: Vec<Plugin>,
     /// `[log]`.
     pub log: Log,
-    /// `[admin]`; not served by this version.
+    /// `[admin]`: metrics over HTTP; none = not served.
     pub admin: Option<Admin>,
     /// Every file that was read, the first one first. Empty when no file was.
     pub sources: Vec<PathBuf>,
@@ -264,6 +264,8 @@ pub struct Grants {
     pub kv: bool,
     /// Topic filters; it may publish messages of its own to a topic one of them matches. Default none.
     pub publish: Vec<String>,
+    /// Whether it may have metrics of its own. Default false.
+    pub metrics: bool,
 }
 
 /// A place in a configuration file, for messages about what is configured there.
@@ -322,7 +324,7 @@ words! {
     }
 }
 
-/// `[admin]`. Nothing listens there in this version.
+/// `[admin]`. A change needs a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
     /// Default 127.0.0.1:18083.

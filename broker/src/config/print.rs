@@ -127,11 +127,12 @@ fn write_plugin(out: &mut String, plugin: &Plugin) -> fmt::Result {
     writeln!(out, "limits.queued_publications = {queued_publications}")?;
     writeln!(out, "limits.log_lines_per_second = {log_lines_per_second}")?;
     writeln!(out, "limits.kv = {}", text(&unit::size(*kv)))?;
-    let Grants { topics, publish, revocation, kv } = &plugin.grants;
+    let Grants { topics, publish, revocation, kv, metrics } = &plugin.grants;
     writeln!(out, "grants.topics = {}", list(topics))?;
     writeln!(out, "grants.publish = {}", list(publish))?;
     writeln!(out, "grants.revocation = {revocation}")?;
     writeln!(out, "grants.kv = {kv}")?;
+    writeln!(out, "grants.metrics = {metrics}")?;
     if let Json::Object(config) = &plugin.config
         && !config.is_empty()
     {

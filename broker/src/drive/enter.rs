@@ -77,7 +77,7 @@ pub(super) async fn enter(
     None
 }
 
-/// Tells observers of who was sent away.
+/// Counts who was sent away, and tells observers.
 fn tell(stopped: &Stopped, peer: SocketAddr) {
     let (id, name) = match stopped {
         Stopped::Gone | Stopped::Late => return,
@@ -98,7 +98,15 @@ fn tell(stopped: &Stopped, peer: SocketAddr) {
             Stopped::Gone | Stopped::Late => event,
         }
     };
-    with_local(|local| local.lane.events.note(Kind::ClientRefused, event));
+    let code = match stopped {
+        Stopped::Refused(_, refusal) => refusal.code,
+        Stopped::Fault(fault) => fault.reason(),
+        Stopped::Gone | Stopped::Late => return,
+    };
+    with_local(|local| {
+        local.counters.refused(code);
+        local.lane.events.note(Kind::ClientRefused, event);
+    });
 }
 
 async fn try_enter(
@@ -150,6 +158,7 @@ async fn try_enter(
         version = ?connection.client().version,
         "client connected"
     );
+    with_local(|local| local.counters.entered(connection.client().version));
     wire.append(&out);
     Ok(connection)
 }

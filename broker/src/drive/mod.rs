@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpStream;
 use wasmqtt_core::connection::Departure;
 
+use crate::count::Ending;
 use crate::listen::Seat;
 use crate::worker::{Shared, with_local};
 use turn::{Driver, Ended};
@@ -38,5 +39,13 @@ fn depart(driver: &Driver, ended: &Ended) {
         Ended::Fault(fault, departure) => Departure { code: Some(fault.reason()), ..*departure },
         Ended::Lost(_) => Departure::LOST,
     };
-    with_local(|local| driver.depart(&mut local.lane, how));
+    let ending = match ended {
+        Ended::Disconnected(_) => Ending::Client,
+        Ended::Fault(..) => Ending::Broker,
+        Ended::Lost(_) => Ending::Lost,
+    };
+    with_local(|local| {
+        local.counters.left(ending, how.code.unwrap_or_default());
+        driver.depart(&mut local.lane, how);
+    });
 }

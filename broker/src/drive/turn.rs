@@ -207,7 +207,7 @@ impl Driver {
         let max = limits.max_packet_size;
         let fresh = scratch.get(..len).unwrap_or_default();
         wire.frames(fresh, max, |frame| {
-            counters.packets_received += 1;
+            counters.packet(frame.first);
             hand.receive(frame, out)
         })?;
         Ok(true)

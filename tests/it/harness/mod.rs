@@ -5,6 +5,7 @@ pub(crate) mod broker;
 pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod gateway;
+pub(crate) mod http;
 pub(crate) mod program;
 pub(crate) mod scram;
 pub(crate) mod stream;

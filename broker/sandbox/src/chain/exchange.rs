@@ -25,10 +25,7 @@ impl Chain {
             }
             match plugin.exchange(round) {
                 Ok(Ok(step)) => return Ok(step),
-                Ok(Err(refusal)) => {
-                    plugin.tally_shared(|tally| &tally.denied);
-                    return Err(refusal);
-                }
+                Ok(Err(refusal)) => return Err(refusal),
                 Err(error) => {
                     plugin.complain("enhanced-authentication", &error);
                     code = ReasonCode::ServerUnavailable;

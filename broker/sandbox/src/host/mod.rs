@@ -6,6 +6,7 @@ pub(crate) mod clock;
 mod kv;
 pub(crate) mod log;
 pub(crate) mod messages;
+pub(crate) mod metrics;
 mod publisher;
 pub(crate) mod random;
 mod revocation;
@@ -20,6 +21,7 @@ use self::log::LineBudget;
 use self::messages::Staged;
 use crate::budget::Budget;
 use crate::kv::Store;
+use crate::metrics::{Registry, Series};
 use crate::options::{Clock, PluginLimits};
 use crate::outbox::Publisher;
 use crate::revocation::Revocations;
@@ -35,6 +37,7 @@ pub(crate) struct Surroundings {
     pub(crate) lines: LineBudget,
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) clock: Clock,
+    pub(crate) metrics: Arc<Registry>,
     pub(crate) kv: Arc<Store>,
     /// Bytes it may hold.
     pub(crate) kv_limit: usize,
@@ -57,6 +60,10 @@ pub(crate) struct Host {
     pub(crate) last_words: Option<String>,
     /// What it wrote to standard output and error without an end of line.
     lines: wasi::Lines,
+    /// Whose instance it is; beyond all workers until somebody [sits](crate::guest::Guest::sit) on it.
+    pub(crate) worker: usize,
+    /// What its handles of metrics stand for, by number.
+    series: Vec<Arc<Series>>,
     /// Handles it owns.
     handles: usize,
 }
@@ -72,6 +79,8 @@ impl Host {
             cause: None,
             last_words: None,
             lines: wasi::Lines::default(),
+            worker: usize::MAX,
+            series: Vec::new(),
             handles: 0,
         }
     }

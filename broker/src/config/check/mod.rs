@@ -109,9 +109,14 @@ fn admin(root: &mut Fields<'_>, reporter: &Reporter<'_>) -> Option<Admin> {
     let place = root.entry("admin")?.node.place;
     let bind = fields.text("bind").and_then(|text| listener::address(text, "admin.bind", reporter));
     fields.finish();
-    let message = "[admin] is not served: nothing listens there in this version";
-    reporter.warning(place, message, None);
-    Some(bind.map_or_else(Admin::default, |bind| Admin { bind }))
+    let admin = bind.map_or_else(Admin::default, |bind| Admin { bind });
+    if !admin.bind.ip().to_canonical().is_loopback() {
+        let message = format!("[admin] is open to everybody who can reach {}", admin.bind);
+        let help =
+            "bind it to a loopback address, or put something in front that asks who is there";
+        reporter.warning(place, message, Some(help.into()));
+    }
+    Some(admin)
 }
 
 /// The name of a listener or plugin, which nothing before it may have. `names` gets every name, so that

@@ -18,7 +18,7 @@ const MAX_PLUGINS: usize = 256;
 /// Bytes of keys and values.
 const KV: RangeInclusive<u64> = 1 << 10..=1 << 30;
 /// Capabilities that are designed, but not served by this version.
-const LATER: [&str; 2] = ["http", "metrics"];
+const LATER: [&str; 1] = ["http"];
 
 /// The plugins, and every name that is declared.
 pub(super) fn plugins<'a>(
@@ -130,8 +130,9 @@ fn grants(mut fields: Fields<'_>, limits: &mut PluginLimits, reporter: &Reporter
     }
     let revocation = fields.flag("revocation").unwrap_or(false);
     let kv = kv(&mut fields, &mut limits.kv);
+    let metrics = fields.flag("metrics").unwrap_or(false);
     fields.finish();
-    Grants { topics, publish, revocation, kv }
+    Grants { topics, publish, revocation, kv, metrics }
 }
 
 fn filters(fields: &mut Fields<'_>, key: &'static str, reporter: &Reporter<'_>) -> Vec<String> {

@@ -88,7 +88,7 @@ sha256 = "00112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff"
 on_failure = "open"
 reauthorize = true
 limits = { memory = "1MiB", call = "1ms", authenticate = "60s", observe = "1m", queued_events = 1, queued_publications = 2, log_lines_per_second = 0, kv = "2MiB" }
-grants = { topics = ["routed/#", "$${odd}/+"], publish = ["own/#"], revocation = true, kv = true }
+grants = { topics = ["routed/#", "$${odd}/+"], publish = ["own/#"], revocation = true, kv = true, metrics = true }
 [plugin.config]
 topic = "routed/${value}/${topic}"
 secret = "${env:WASMQTT_SECRET}"
@@ -213,7 +213,7 @@ fn every_key_of_a_plugin_is_read() {
     assert_eq!(plugin.grants.publish, ["own/#"]);
     assert_eq!(good(EVERYTHING).broker.observe, ["file"]);
     assert!(plugin.grants.revocation);
-    assert_eq!((plugin.grants.kv, plugin.limits.kv), (true, 2 << 20));
+    assert_eq!((plugin.grants.kv, plugin.grants.metrics, plugin.limits.kv), (true, true, 2 << 20));
     assert_eq!(plugin.location.to_string(), "wasmqtt.toml:70");
     assert_eq!(
         (other.sha256, other.on_failure, other.reauthorize),

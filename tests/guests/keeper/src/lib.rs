@@ -6,13 +6,17 @@
 //! delete KEY                       "true" or "false"
 //! increment KEY BY [MILLISECONDS]  the sum, or the error
 //! take KEY PER-SECOND BURST        "true" or "false"
+//! count NAME N                     "ok"; adds to a counter
+//! gauge NAME VALUE                 "ok"; sets a gauge
+//! handles N                        "ok"; keeps so many handles of a gauge
 //! fill BYTES                       sets keys with values of this size until that fails; how many
 //! ```
 
 use std::time::Duration;
 
 use wasmqtt_plugin::{
-    Failure, Message, NoConfig, Plugin, Registration, Selector, Transformation, Verdict, export, kv,
+    Failure, Message, NoConfig, Plugin, Registration, Selector, Transformation, Verdict, export,
+    kv, metrics,
 };
 
 struct Keeper;
@@ -47,6 +51,19 @@ fn obey(order: &str) -> Option<String> {
         "take" => {
             let (rate, burst) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
             kv::take(key, 1, rate, burst).to_string()
+        }
+        "count" => {
+            metrics::Counter::new(key, "What was counted.").add(words.next()?.parse().ok()?);
+            "ok".to_owned()
+        }
+        "gauge" => {
+            metrics::Gauge::new(key, "What is.").set(words.next()?.parse().ok()?);
+            "ok".to_owned()
+        }
+        "handles" => {
+            let many = 0..key.parse().ok()?;
+            let handles: Vec<_> = many.map(|_| metrics::Gauge::new("handles", "Many.")).collect();
+            handles.len().to_string()
         }
         "fill" => {
             let value = vec![b'x'; key.parse().ok()?];
@@ -91,6 +108,9 @@ mod tests {
         test::set_clock(Duration::from_secs(1));
         assert_eq!((told("get a"), told("get n")), ("none".into(), "2".into()));
         assert_eq!((told("take b 1 1"), told("delete n")), ("true".into(), "true".into()));
+        assert_eq!((told("count c 2"), told("count c 3")), ("ok".into(), "ok".into()));
+        assert_eq!((told("gauge g -1.5"), test::metric("g")), ("ok".into(), Some(-1.5)));
+        assert_eq!(test::metric("c"), Some(5.0));
         assert_eq!(told("set n x"), "ok");
         assert_eq!(told("increment n 1"), "the value is not a whole number");
         test::set_kv_limit(10_000);

@@ -1,0 +1,152 @@
+//! What a worker counts: plain numbers of its own, summed when somebody asks. Must not know who asks.
+
+use std::collections::BTreeMap;
+
+use wasmqtt_codec::{PacketType, ReasonCode, Version};
+
+/// The types of packets that clients may send after CONNECT, and how they are called.
+pub(crate) const PACKETS: [(PacketType, &str); 11] = [
+    (PacketType::Publish, "publish"),
+    (PacketType::PubAck, "puback"),
+    (PacketType::PubRec, "pubrec"),
+    (PacketType::PubRel, "pubrel"),
+    (PacketType::PubComp, "pubcomp"),
+    (PacketType::Subscribe, "subscribe"),
+    (PacketType::Unsubscribe, "unsubscribe"),
+    (PacketType::PingReq, "pingreq"),
+    (PacketType::Disconnect, "disconnect"),
+    (PacketType::Auth, "auth"),
+    // A second one is a protocol error.
+    (PacketType::Connect, "connect"),
+];
+
+/// Who ended a connection.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ending {
+    /// The client, by DISCONNECT.
+    Client,
+    /// The broker.
+    Broker,
+    /// The network, or a client that does not say goodbye.
+    Lost,
+}
+
+/// Counts of one worker, or of all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
+    /// Connections accepted.
+    pub(crate) connections: u64,
+    pub(crate) bytes_received: u64,
+    pub(crate) bytes_sent: u64,
+    /// Whole packets after CONNECT, by the number of their type.
+    pub(crate) packets_received: [u64; 16],
+    /// Publications that were judged and routed.
+    pub(crate) publish_received: u64,
+    /// Publications that were refused.
+    pub(crate) publish_refused: u64,
+    pub(crate) publish_sent: u64,
+    /// Copies for subscribers that found a full mailbox, or waited for too long.
+    pub(crate) publish_dropped: u64,
+    /// Clients that entered, by [`version`](Self::entered).
+    pub(crate) entered: [u64; 3],
+    /// Clients that were refused, by reason code.
+    pub(crate) refused: BTreeMap<u8, u64>,
+    /// Clients that went, by who ended it and with which reason code.
+    pub(crate) left: BTreeMap<(Ending, u8), u64>,
+}
+
+impl Counters {
+    /// Packets of every type.
+    pub(crate) fn packets(&self) -> u64 {
+        self.packets_received.iter().sum()
+    }
+
+    /// Counts a packet by the first byte of its header.
+    #[inline]
+    pub(crate) fn packet(&mut self, first: u8) {
+        if let Some(count) = self.packets_received.get_mut(usize::from(first >> 4)) {
+            *count += 1;
+        }
+    }
+
+    /// Counts a client that entered.
+    pub(crate) fn entered(&mut self, version: Version) {
+        let [v31, v311, v5] = &mut self.entered;
+        let count = match version {
+            Version::V31 => v31,
+            Version::V311 => v311,
+            Version::V5 => v5,
+        };
+        *count += 1;
+    }
+
+    /// Counts a client that was refused.
+    pub(crate) fn refused(&mut self, code: ReasonCode) {
+        *self.refused.entry(code as u8).or_default() += 1;
+    }
+
+    /// Counts a client that went.
+    pub(crate) fn left(&mut self, ending: Ending, code: ReasonCode) {
+        *self.left.entry((ending, code as u8)).or_default() += 1;
+    }
+}
+
+impl std::ops::AddAssign for Counters {
+    fn add_assign(&mut self, other: Self) {
+        self.connections += other.connections;
+        self.bytes_received += other.bytes_received;
+        self.bytes_sent += other.bytes_sent;
+        add(&mut self.packets_received, &other.packets_received);
+        self.publish_received += other.publish_received;
+        self.publish_refused += other.publish_refused;
+        self.publish_sent += other.publish_sent;
+        self.publish_dropped += other.publish_dropped;
+        add(&mut self.entered, &other.entered);
+        for (code, more) in other.refused {
+            *self.refused.entry(code).or_default() += more;
+        }
+        for (how, more) in other.left {
+            *self.left.entry(how).or_default() += more;
+        }
+    }
+}
+
+fn add(counts: &mut [u64], more: &[u64]) {
+    for (count, more) in counts.iter_mut().zip(more) {
+        *count += more;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_workers_counted_is_summed_kind_by_kind() {
+        let mut one = Counters::default();
+        one.packet(0x32);
+        one.entered(Version::V5);
+        one.refused(ReasonCode::Banned);
+        one.left(Ending::Lost, ReasonCode::Success);
+        let mut other = one.clone();
+        other.packet(0xc0);
+        other.entered(Version::V31);
+        other.refused(ReasonCode::NotAuthorized);
+        other.left(Ending::Broker, ReasonCode::Success);
+        one += other;
+        assert_eq!((one.packets(), one.packets_received[3], one.packets_received[12]), (3, 2, 1));
+        assert_eq!(one.entered, [1, 0, 2]);
+        assert_eq!(Vec::from_iter(one.refused), [(0x87, 1), (0x8a, 2)]);
+        assert_eq!(one.left[&(Ending::Lost, 0)], 2);
+        assert_eq!(one.left[&(Ending::Broker, 0)], 1);
+    }
+
+    #[test]
+    fn every_type_of_packet_has_a_name_of_its_own() {
+        let names: std::collections::HashSet<&str> =
+            PACKETS.iter().map(|(_, name)| *name).collect();
+        let kinds: std::collections::HashSet<u8> =
+            PACKETS.iter().map(|(kind, _)| *kind as u8).collect();
+        assert_eq!((names.len(), kinds.len()), (PACKETS.len(), PACKETS.len()));
+    }
+}
