@@ -13,11 +13,13 @@ use wasmqtt_sandbox::{ChainSpec, Fallback, Grants, OnFailure, PluginLimits, Plug
 
 use crate::config::{self, Config};
 use crate::listen::Settings;
+use crate::transport::websocket::Policy;
 
 /// What a listener lets its clients do.
 pub(crate) fn settings(broker: &config::Broker, listener: &config::Listener) -> Settings {
     let redirect = listener.redirect.as_ref();
     Settings {
+        websocket: listener.protocol.is_websocket().then(|| websocket(listener)),
         redirect: redirect.map(|redirect| {
             let config::Redirect { to, permanent, .. } = redirect;
             Arc::new(Redirect { to: to.as_str().into(), permanent: *permanent })
@@ -33,6 +35,12 @@ pub(crate) fn settings(broker: &config::Broker, listener: &config::Listener) -> 
             config::OnDeniedPublish::Disconnect
         ),
     }
+}
+
+fn websocket(listener: &config::Listener) -> Policy {
+    let config::WebSocket { path, origins, max_message_size } = listener.websocket.clone();
+    let trusted = listener.trusted_proxies.clone();
+    Policy { path, origins, trusted, max_message: max_message_size }
 }
 
 fn limits(limits: &config::Limits, features: Features) -> Limits {

@@ -16,6 +16,7 @@ pub mod plugin;
 pub mod reload;
 pub mod run;
 mod sys;
+mod transport;
 mod watch;
 mod worker;
 

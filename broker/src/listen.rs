@@ -14,6 +14,7 @@ use wasmqtt_core::limits::Limits;
 use wasmqtt_core::redirect::Redirect;
 use wasmqtt_core::time::Moment;
 
+use crate::transport::websocket::Policy;
 use crate::worker::Workers;
 
 /// How long accepting rests after an error that will not go away by itself, such as too many open files.
@@ -36,6 +37,8 @@ pub(crate) struct Listener {
 /// What a reload may change; new connections get it.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    /// Who may have a WebSocket, where packets travel in one.
+    pub(crate) websocket: Option<Policy>,
     /// What a client may use.
     pub(crate) limits: Limits,
     /// Connections at once.

@@ -29,3 +29,4 @@ mod server;
 mod shutdown;
 mod sys;
 mod toolbox;
+mod websocket;

@@ -110,7 +110,10 @@ pub fn reload(old: &Config, new: &Config) -> Config {
     for listener in &old.listeners {
         if let Some(other) = named(&new.listeners, &listener.name) {
             let (protocol, bind) = (listener.protocol, listener.bind);
-            listeners.push(Listener { protocol, bind, ..other.clone() });
+            // What belongs to another protocol waits for it.
+            let transport = if protocol == other.protocol { other } else { listener };
+            let websocket = transport.websocket.clone();
+            listeners.push(Listener { protocol, bind, websocket, ..other.clone() });
             continue;
         }
         listeners.push(listener.clone());
@@ -163,6 +166,8 @@ fn compare_listener(diff: &mut Diff, old: &Listener, new: &Listener, global: (&L
         name,
         protocol,
         bind,
+        websocket,
+        trusted_proxies,
         anonymous,
         authenticate,
         authorize,
@@ -176,6 +181,9 @@ fn compare_listener(diff: &mut Diff, old: &Listener, new: &Listener, global: (&L
     let of = |key: &str| format!("listener.{name}.{key}");
     diff.compare(of("protocol"), *protocol, new.protocol, Effect::Restart);
     diff.compare(of("bind"), *bind, new.bind, Effect::Restart);
+    let with_protocol = if *protocol == new.protocol { Effect::Live } else { Effect::Restart };
+    diff.compare(of("websocket"), websocket, &new.websocket, with_protocol);
+    diff.compare(of("trusted_proxies"), trusted_proxies, &new.trusted_proxies, Effect::Live);
     diff.compare(of("anonymous"), *anonymous, new.anonymous, Effect::Live);
     diff.compare(of("authenticate"), authenticate, &new.authenticate, Effect::Live);
     diff.compare(of("authorize"), authorize, &new.authorize, Effect::Live);

@@ -38,9 +38,9 @@ pub use self::{
     diff::{Change, Diff, Effect, diff, reload},
     model::{
         Admin, Auth, Broker, Config, DefaultAnswer, Features, Flapping, Grants, Limits, Listener,
-        Location, Log, LogFormat, LogLevel, OnDeniedPublish, OnDuplicate, OnFailure, Overflow,
-        Plugin, PluginFile, PluginLimits, Preset, Protocol, Queue, Redirect, SharedStrategy,
-        Version,
+        Location, Log, LogFormat, LogLevel, Network, OnDeniedPublish, OnDuplicate, OnFailure,
+        Overflow, Plugin, PluginFile, PluginLimits, Preset, Protocol, Queue, Redirect,
+        SharedStrategy, Version, WebSocket,
     },
     print::print,
     problem::{Problem, Report, Severity},

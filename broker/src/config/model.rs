@@ -37,14 +37,16 @@ macro_rules! words {
 
 mod limits;
 mod listener;
+mod network;
 
 pub(in crate::config) use limits::Bound;
 pub use limits::{Auth, Flapping, Limits, Overflow, Queue};
 pub(in crate::config) use listener::Switch;
 pub use listener::{
     DefaultAnswer, Features, Listener, OnDeniedPublish, OnDuplicate, Preset, Protocol, Redirect,
-    Version,
+    Version, WebSocket,
 };
+pub use network::Network;
 
 /// Everything the broker is told. The default is one listener on the loopback address that lets nobody in.
 #[derive(Clone, Debug, PartialEq)]

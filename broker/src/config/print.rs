@@ -10,7 +10,7 @@ use super::{
     env,
     model::{
         Admin, Bound, Broker, Config, Grants, Limits, Listener, Log, Plugin, PluginLimits,
-        Redirect, Switch,
+        Redirect, Switch, WebSocket,
     },
     unit,
 };
@@ -72,6 +72,14 @@ fn write_listener(out: &mut String, listener: &Listener, global: &Limits) -> fmt
     writeln!(out, "name = {}", text(&listener.name))?;
     writeln!(out, "protocol = \"{}\"", listener.protocol)?;
     writeln!(out, "bind = \"{}\"", listener.bind)?;
+    if listener.protocol.is_websocket() {
+        let WebSocket { path, origins, max_message_size } = &listener.websocket;
+        writeln!(out, "websocket.path = {}", text(path))?;
+        writeln!(out, "websocket.origins = {}", list(origins))?;
+        writeln!(out, "websocket.max_message_size = {}", text(&unit::size(*max_message_size)))?;
+    }
+    let proxies: Vec<String> = listener.trusted_proxies.iter().map(ToString::to_string).collect();
+    writeln!(out, "trusted_proxies = {}", list(&proxies))?;
     writeln!(out, "anonymous = {}", listener.anonymous)?;
     for (key, chain) in listener.chains() {
         writeln!(out, "{key} = {}", list(chain))?;

@@ -1,4 +1,4 @@
-//! From the first byte to CONNACK: read CONNECT, ask who it is, give it its session.
+//! From the first packet to CONNACK: read CONNECT, ask who it is, give it its session.
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use wasmqtt_codec::{Frame, Next, ReasonCode, frame};
-use wasmqtt_core::client::Transport;
 use wasmqtt_core::connection::Connection;
 use wasmqtt_core::connection::handshake::{self, Hello};
 use wasmqtt_core::fault::Fault;
@@ -15,18 +14,22 @@ use wasmqtt_core::judge::{Connecting, Gate, Identity, Question, Refusal};
 use wasmqtt_core::observe::{Event, Kind, Subject};
 
 use super::ask::Asking;
+use super::open::open;
 use super::wire::Wire;
 use crate::listen::{Listener, Settings};
 use crate::worker::{Shared, with_local};
 
 /// Bytes a client may send behind its CONNECT before it knows the answer.
 const AHEAD: usize = 64 << 10;
+
 /// Why nobody entered.
-enum Stopped {
+pub(super) enum Stopped {
     /// The stream ended, or broke, or the broker shuts down.
     Gone,
     /// No CONNECT in time.
     Late,
+    /// Not even MQTT was spoken: what is to be answered, and why, for the log.
+    Unopened(Vec<u8>, String),
     Fault(Fault),
     Refused(Box<Hello>, Refusal),
 }
@@ -34,7 +37,7 @@ enum Stopped {
 /// Lets a client in, or tells it why not. None when the connection is over.
 pub(super) async fn enter(
     mut wire: Wire,
-    peer: SocketAddr,
+    mut peer: SocketAddr,
     listener: Arc<Listener>,
     shared: Shared,
 ) -> Option<(Wire, Connection)> {
@@ -43,7 +46,7 @@ pub(super) async fn enter(
     let entered = tokio::select! {
         biased;
         _ = stopping.wait_for(|stopping| *stopping) => Err(Stopped::Gone),
-        entered = try_enter(&mut wire, peer, &listener, &settings, &shared) => entered,
+        entered = try_enter(&mut wire, &mut peer, &listener, &settings, &shared) => entered,
     };
     let stopped = match entered {
         Ok(connection) => return Some((wire, connection)),
@@ -54,6 +57,10 @@ pub(super) async fn enter(
     match stopped {
         Stopped::Gone => tracing::debug!(%peer, "gone before CONNECT was answered"),
         Stopped::Late => tracing::info!(%peer, listener = listener.name, "no CONNECT in time"),
+        Stopped::Unopened(answer, why) => {
+            tracing::info!(%peer, listener = listener.name, reason = why, "connection refused");
+            out = answer;
+        }
         Stopped::Fault(fault) => {
             tracing::info!(%peer, listener = listener.name, %fault, "handshake failed");
             let first = first_frame(&wire, settings.limits.max_packet_size).ok().flatten();
@@ -72,7 +79,7 @@ pub(super) async fn enter(
             handshake::refuse(&hello, &referring(refusal, &settings), &mut out);
         }
     }
-    wire.append(&out);
+    wire.append(&mut out);
     super::turn::close(&mut wire).await;
     None
 }
@@ -81,7 +88,7 @@ pub(super) async fn enter(
 fn tell(stopped: &Stopped, peer: SocketAddr) {
     let (id, name) = match stopped {
         Stopped::Gone | Stopped::Late => return,
-        Stopped::Fault(_) => (None, None),
+        Stopped::Unopened(..) | Stopped::Fault(_) => (None, None),
         Stopped::Refused(hello, _) => {
             let Connecting { client_id, username, .. } = &hello.connecting;
             (Some(client_id.as_str().into()), username.as_deref().map(Into::into))
@@ -94,6 +101,10 @@ fn tell(stopped: &Stopped, peer: SocketAddr) {
             Stopped::Refused(_, refusal) => event.refused(refusal),
             Stopped::Fault(fault) => {
                 Event { reason: Some(fault.to_string().into()), ..event.coded(fault.reason()) }
+            }
+            Stopped::Unopened(_, why) => {
+                let reason = Some(why.as_str().into());
+                Event { reason, ..event.coded(ReasonCode::ProtocolError) }
             }
             Stopped::Gone | Stopped::Late => event,
         }
@@ -111,17 +122,21 @@ fn tell(stopped: &Stopped, peer: SocketAddr) {
 
 async fn try_enter(
     wire: &mut Wire,
-    peer: SocketAddr,
+    peer: &mut SocketAddr,
     listener: &Listener,
     settings: &Settings,
     shared: &Shared,
 ) -> Result<Connection, Stopped> {
     let max = settings.limits.max_packet_size;
-    let first = tokio::time::timeout(settings.connect_timeout, read_first(wire, max));
+    let first = async {
+        open(wire, peer, settings).await?;
+        read_first(wire, max).await
+    };
+    let first = tokio::time::timeout(settings.connect_timeout, first);
     let len = first.await.map_err(|_| Stopped::Late)??;
     let mut hello = match first_frame(wire, max)? {
         Some((frame, _)) => {
-            handshake::receive(frame, listener.id, Transport::Tcp, &peer.to_string())
+            handshake::receive(frame, listener.id, wire.transport(), &peer.to_string())
                 .map_err(Stopped::Fault)?
         }
         None => return Err(Stopped::Gone),
@@ -150,6 +165,7 @@ async fn try_enter(
         Some(Err(refusal)) => return Err(Stopped::Refused(hello, refusal)),
         None => return Err(Stopped::Gone),
     };
+    wire.append(&mut out);
     tracing::info!(
         %peer,
         listener = listener.name,
@@ -159,7 +175,6 @@ async fn try_enter(
         "client connected"
     );
     with_local(|local| local.counters.entered(connection.client().version));
-    wire.append(&out);
     Ok(connection)
 }
 
@@ -189,7 +204,7 @@ async fn read_first(wire: &mut Wire, max: u32) -> Result<usize, Stopped> {
     }
 }
 
-async fn read_more(wire: &mut Wire) -> Result<(), Stopped> {
+pub(super) async fn read_more(wire: &mut Wire) -> Result<(), Stopped> {
     poll_fn(|cx| {
         let read = with_local(|local| {
             let polled = wire.poll_read(cx, &mut local.scratch);
@@ -261,8 +276,8 @@ async fn exchange(
             let ahead = wire.kept().first().map_or(Ok(()), |first| hello.check_ahead(*first));
             return ahead.map(|()| Ok(identity)).map_err(Stopped::Fault);
         }
-        wire.append(&out);
-        poll_fn(|cx| wire.poll_flush(cx)).await.map_err(|_| Stopped::Gone)?;
+        wire.append(&mut out);
+        wire.flush().await.map_err(|_| Stopped::Gone)?;
         len = read_first(wire, max).await?;
         let Some((frame, _)) = first_frame(wire, max)? else { return Err(Stopped::Gone) };
         let next = hello.proceed(frame).map_err(Stopped::Fault)?;

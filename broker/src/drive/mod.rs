@@ -2,6 +2,7 @@
 
 mod ask;
 mod enter;
+mod open;
 mod renew;
 mod turn;
 mod wire;

@@ -104,8 +104,7 @@ impl Driver {
                     Ok(false) => return Ok(false),
                     Err(ended) => {
                         // What was answered before goes out before the connection does.
-                        self.wire.append(&local.out);
-                        local.out.clear();
+                        self.wire.append(&mut local.out);
                         return Err(ended);
                     }
                 }
@@ -255,7 +254,7 @@ impl Driver {
         if let Ended::Fault(fault, _) = ended {
             let mut out = Vec::new();
             self.connection.close(fault, &mut out);
-            self.wire.append(&out);
+            self.wire.append(&mut out);
         }
     }
 
@@ -285,6 +284,7 @@ impl Driver {
 /// Writes what is pending and ends the stream, within a bound. Then reads on until the other side has closed too: a
 /// socket that is dropped with unread bytes resets the connection, and the last words would be lost.
 pub(super) async fn close(wire: &mut Wire) {
+    wire.finish();
     let closing = poll_fn(|cx| {
         let _ = ready!(wire.poll_flush(cx));
         let _ = ready!(wire.poll_shutdown(cx));

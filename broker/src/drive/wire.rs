@@ -1,6 +1,7 @@
 //! A stream with what is left over on both sides: the beginning of a packet that is not here yet, and bytes that
 //! the socket did not take yet.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,6 +9,9 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use wasmqtt_codec::{DecodeError, Frame, Next, frame};
+use wasmqtt_core::client::Transport;
+
+use crate::transport::websocket::Frames;
 
 /// Leftover capacity that an idle connection may keep, in bytes.
 const KEEP: usize = 1024;
@@ -19,15 +23,66 @@ pub(super) struct Wire {
     partial: Vec<u8>,
     pending: Vec<u8>,
     written: usize,
+    /// When packets are in the frames of a WebSocket. Seldom, so it takes no room where they are not.
+    websocket: Option<Box<Frames>>,
 }
 
 impl Wire {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, partial: Vec::new(), pending: Vec::new(), written: 0 }
+        Self { stream, partial: Vec::new(), pending: Vec::new(), written: 0, websocket: None }
+    }
+
+    /// What carries the packets.
+    pub(super) fn transport(&self) -> Transport {
+        match self.websocket {
+            None => Transport::Tcp,
+            Some(_) => Transport::WebSocket,
+        }
+    }
+
+    /// From here on packets are in frames, both ways.
+    pub(super) fn upgrade(&mut self, frames: Frames) {
+        self.websocket = Some(Box::new(frames));
     }
 
     /// Reads once, at most `scratch`. Answers the number of bytes; 0 is the end of the stream.
     pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.websocket {
+            None => self.poll_read_bytes(cx, scratch),
+            Some(_) => self.poll_read_frames(cx, scratch),
+        }
+    }
+
+    /// Reads until there is a payload. What control frames are answered with is written at once.
+    fn poll_read_frames(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            if self.websocket.as_ref().is_none_or(|frames| frames.has_ended()) {
+                return Poll::Ready(Ok(0));
+            }
+            let len = ready!(self.poll_read_bytes(cx, scratch))?;
+            let Self { websocket: Some(frames), pending, .. } = self else { continue };
+            if len == 0 {
+                return Poll::Ready(Ok(0));
+            }
+            let len = frames.receive(scratch.get_mut(..len).unwrap_or_default(), pending)?;
+            // Who asks without listening to the answers is not read from.
+            let flushed = self.poll_flush(cx)?;
+            if len > 0 {
+                return Poll::Ready(Ok(len));
+            }
+            ready!(flushed);
+        }
+    }
+
+    fn poll_read_bytes(
         &mut self,
         cx: &mut Context<'_>,
         scratch: &mut [u8],
@@ -91,8 +146,16 @@ impl Wire {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes `out`, which is empty afterwards: what the socket does not take is pending.
+    /// As [`poll_flush`](Self::poll_flush).
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Writes `out`, which is empty afterwards: what the socket does not take is pending. In a WebSocket it is one frame.
     pub(super) fn write(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+        if let Some(frames) = &self.websocket {
+            frames.wrap(out);
+        }
         if self.is_blocked() {
             self.pending.append(out);
             return Ok(());
@@ -116,9 +179,19 @@ impl Wire {
         Ok(())
     }
 
-    /// Leaves `bytes` to be written by [`poll_flush`](Self::poll_flush).
-    pub(super) fn append(&mut self, bytes: &[u8]) {
-        self.pending.extend_from_slice(bytes);
+    /// Leaves `bytes` to be written by [`poll_flush`](Self::poll_flush); empties them.
+    pub(super) fn append(&mut self, bytes: &mut Vec<u8>) {
+        if let Some(frames) = &self.websocket {
+            frames.wrap(bytes);
+        }
+        self.pending.append(bytes);
+    }
+
+    /// Nothing is appended any more: what has a word for that says it.
+    pub(super) fn finish(&mut self) {
+        if let Some(frames) = &mut self.websocket {
+            frames.close(&mut self.pending);
+        }
     }
 
     /// Tells the other side that nothing more comes.

@@ -1,4 +1,5 @@
-//! What MQTT 3.1.1 and MQTT 5.0 say of a server, statement by statement, against the real binary over TCP.
+//! What MQTT 3.1.1 and MQTT 5.0 say of a server, statement by statement, against the real binary, over TCP and, where
+//! that is what is said, over WebSocket.
 //!
 //! The comment above a test names the statements it checks, after `v5:` those of MQTT 5.0, after `v3:` those of
 //! 3.1.1; `tests/conformance.toml` lists every statement, and `cargo xtask spec` holds both equal.
@@ -30,4 +31,5 @@ mod subscribe;
 mod topics;
 mod unsubscribe;
 mod utf8;
+mod websocket;
 mod will;

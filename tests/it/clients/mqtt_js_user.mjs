@@ -1,6 +1,7 @@
 // One connection of MQTT.js. What happens is kept in queues, which are waited for.
 
 import { createRequire } from "node:module";
+import net from "node:net";
 
 const mqtt = createRequire(`${process.env.WASMQTT_NODE_MODULES}/`)("mqtt");
 const PROTOCOLS = {
@@ -16,6 +17,19 @@ export function patience(what, seconds) {
     console.error(`${what}: nothing happens any more`);
     process.exit(1);
   }, seconds * 1000).unref();
+}
+
+/** `where` is a port of this machine, or says how to get there: `url` and options, or `socket` and what is sent first. */
+function open(where, options) {
+  if (typeof where === "number" || typeof where === "string") return mqtt.connect(`mqtt://127.0.0.1:${where}`, options);
+  const { url, socket, first, ...rest } = where;
+  if (url) return mqtt.connect(url, { ...rest, ...options });
+  const builder = () => {
+    const stream = net.connect(socket);
+    if (first) stream.write(Buffer.from(first, "hex"));
+    return stream;
+  };
+  return new mqtt.MqttClient(builder, options);
 }
 
 class Queue {
@@ -42,10 +56,10 @@ export class User {
   packets = Object.fromEntries(KINDS.map((kind) => [kind, new Queue()]));
   closed = new Queue();
 
-  static async connect(port, version, name, options = {}) {
+  static async connect(where, version, name, options = {}) {
     const user = new User();
     user.v5 = version === "5.0";
-    user.client = mqtt.connect(`mqtt://127.0.0.1:${port}`, {
+    user.client = open(where, {
       ...PROTOCOLS[version],
       clientId: name,
       reconnectPeriod: 0,
@@ -67,8 +81,8 @@ export class User {
   }
 
   /** As `connect`, where CONNECT must be accepted. */
-  static async enter(port, version, name, options) {
-    const user = await User.connect(port, version, name, options);
+  static async enter(where, version, name, options) {
+    const user = await User.connect(where, version, name, options);
     if (user.code !== 0) throw new Error(`CONNACK for ${name}: ${user.code}`);
     return user;
   }

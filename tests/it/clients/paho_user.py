@@ -1,6 +1,7 @@
 """One connection of Eclipse Paho. What happens is kept in queues, which are waited for."""
 
 import queue
+import ssl
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -25,11 +26,43 @@ def properties(packet, **values):
     return made
 
 
+class Begins(mqtt.Client):
+    """A client that sends something before it speaks MQTT."""
+
+    first = b""
+
+    def _create_socket_connection(self):
+        made = super()._create_socket_connection()
+        made.sendall(self.first)
+        return made
+
+
+class Way:
+    """How to get to the broker, where it is not plain TCP on this machine."""
+
+    def __init__(self, host="127.0.0.1", port=0, transport="tcp", path=None, first="", tls=None, tls_version=None):
+        self.host, self.port, self.transport, self.path = host, port, transport, path
+        self.first, self.tls, self.tls_version = first, tls, tls_version
+
+    def prepare(self, client):
+        client.first = bytes.fromhex(self.first)
+        if self.transport == "websockets":
+            client.ws_set_options(path=self.path)
+        if self.tls:
+            context = ssl.create_default_context(cafile=self.tls["ca"])
+            if self.tls_version:
+                exact = getattr(ssl.TLSVersion, self.tls_version)
+                context.minimum_version = context.maximum_version = exact
+            if "cert" in self.tls:
+                context.load_cert_chain(self.tls["cert"], self.tls["key"])
+            client.tls_set_context(context)
+
+
 class User:
     """A client with queues instead of callbacks. `connect` are the properties of CONNECT."""
 
     def __init__(
-        self, port, version, name, *, login=None, clean=True, will=None, connect=None, keepalive=60, most_open=20, **more
+        self, where, version, name, *, login=None, clean=True, will=None, connect=None, keepalive=60, most_open=20, **more
     ):
         self.version = version
         self.v5 = version == "5.0"
@@ -42,9 +75,15 @@ class User:
         if not self.v5:
             more["clean_session"] = clean
         more.setdefault("reconnect_on_failure", False)
-        self.client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, client_id=name, protocol=PROTOCOLS[version], **more
+        way = where if isinstance(where, Way) else Way(port=where)
+        self.client = Begins(
+            mqtt.CallbackAPIVersion.VERSION2,
+            client_id=name,
+            protocol=PROTOCOLS[version],
+            transport=way.transport,
+            **more,
         )
+        way.prepare(self.client)
         self.client.max_inflight_messages_set(most_open)
         if login:
             self.client.username_pw_set(*login)
@@ -57,14 +96,14 @@ class User:
         self.client.on_publish = lambda c, u, mid, code, p: self.published.put((code.value, p))
         self.client.on_message = lambda c, u, message: self.messages.put(message)
         only_5 = {"clean_start": clean, "properties": properties("CONNECT", **(connect or {}))} if self.v5 else {}
-        self.client.connect("127.0.0.1", port, keepalive=keepalive, **only_5)
+        self.client.connect(way.host, way.port, keepalive=keepalive, **only_5)
         self.client.loop_start()
         self.code, self.present, self.properties = self.connected.get(timeout=PATIENCE)
 
     @classmethod
-    def enter(cls, port, version, name, **more):
+    def enter(cls, where, version, name, **more):
         """As the constructor, where CONNECT must be accepted."""
-        user = cls(port, version, name, **more)
+        user = cls(where, version, name, **more)
         check(user.code, 0, f"CONNACK for {name}")
         return user
 

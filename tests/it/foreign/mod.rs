@@ -4,6 +4,7 @@ mod demo;
 mod mosquitto;
 mod mosquitto_5;
 mod scripts;
+mod ways;
 
 use std::net::SocketAddr;
 use std::process::Command;

@@ -9,13 +9,13 @@ use super::{
     },
     features,
     fields::{Fields, Reporter, Text, suggestion},
-    name, preset,
+    name, preset, transport,
 };
 
 /// Listeners of one configuration.
 const MAX_LISTENERS: usize = 64;
 /// Designed, but not served by this version.
-const LATER: [&str; 4] = ["tls", "ws", "wss", "unix"];
+const LATER: [&str; 3] = ["tls", "wss", "unix"];
 
 /// A listener that could be read, with the places other listeners' problems refer to.
 struct Found {
@@ -36,9 +36,13 @@ pub(super) fn listeners(
         let place = fields.place;
         let before = reporter.errors();
         let own_name = name(&mut fields, &mut names, reporter);
-        let bind = bind(&mut fields, reporter);
+        let protocol = protocol(&mut fields, reporter);
+        let bind = bind(&mut fields, protocol, reporter);
         let listener = Listener {
             name: own_name,
+            websocket: transport::websocket(&mut fields, protocol, reporter),
+            trusted_proxies: transport::trusted_proxies(&mut fields, reporter),
+            protocol: protocol.unwrap_or(Listener::default().protocol),
             bind: bind.map_or(Listener::default().bind, |(address, _)| address),
             ..listener(fields, global, plugins, reporter)
         };
@@ -67,6 +71,8 @@ fn listener(
         authorize: chain("authorize"),
         transform: chain("transform"),
         protocol: base.protocol,
+        websocket: base.websocket,
+        trusted_proxies: base.trusted_proxies,
         anonymous: fields.flag("anonymous").unwrap_or(base.anonymous),
         default: fields.word("default", DefaultAnswer::WORDS).unwrap_or(base.default),
         on_denied_publish: fields
@@ -82,12 +88,13 @@ fn listener(
     listener
 }
 
-/// The address, unless the protocol is the one whose addresses are paths.
-fn bind(fields: &mut Fields<'_>, reporter: &Reporter<'_>) -> Option<(SocketAddr, Place)> {
-    let protocol = fields.text("protocol");
-    if let Some(Text { text, place }) = protocol
-        && !Protocol::WORDS.iter().any(|(word, _)| *word == text)
-    {
+/// What is spoken below MQTT; none when what is written is no protocol.
+fn protocol(fields: &mut Fields<'_>, reporter: &Reporter<'_>) -> Option<Protocol> {
+    let Some(Text { text, place }) = fields.text("protocol") else {
+        return Some(Listener::default().protocol);
+    };
+    let found = Protocol::WORDS.iter().find(|(word, _)| *word == text);
+    if found.is_none() {
         let name = quote(text);
         let (message, help) = if LATER.contains(&text) {
             let message = format!("protocol {name} is not served by this version");
@@ -98,7 +105,16 @@ fn bind(fields: &mut Fields<'_>, reporter: &Reporter<'_>) -> Option<(SocketAddr,
         };
         reporter.error(place, message, help);
     }
-    if protocol.is_some_and(|protocol| protocol.text == "unix") {
+    found.map(|(_, protocol)| *protocol)
+}
+
+/// The address. That of an unknown protocol may be anything.
+fn bind(
+    fields: &mut Fields<'_>,
+    protocol: Option<Protocol>,
+    reporter: &Reporter<'_>,
+) -> Option<(SocketAddr, Place)> {
+    if protocol.is_none() {
         fields.entry("bind");
         return None;
     }

@@ -11,6 +11,7 @@ mod plugin_config;
 mod preset;
 mod redirect;
 mod topic;
+mod transport;
 
 use std::{cell::RefCell, path::PathBuf, time::Duration};
 

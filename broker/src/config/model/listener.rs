@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::Limits;
+use super::{Limits, Network};
 
 /// `[[listener]]`: one address clients connect to, and who is asked about them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,10 @@ pub struct Listener {
     pub protocol: Protocol,
     /// Required. Port 0 lets the system choose one.
     pub bind: SocketAddr,
+    /// What a WebSocket is given to; of `ws` only.
+    pub websocket: WebSocket,
+    /// Who may say for whom it speaks. At most 64. Default nobody.
+    pub trusted_proxies: Vec<Network>,
     /// Whether a client that no authenticator refused may enter without a name. Default false.
     pub anonymous: bool,
     /// Plugin names, in the order they are asked. Default none.
@@ -44,6 +48,8 @@ impl Default for Listener {
             name: "mqtt".into(),
             protocol: Protocol::Tcp,
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 1883)),
+            websocket: WebSocket::default(),
+            trusted_proxies: Vec::new(),
             anonymous: false,
             authenticate: Vec::new(),
             authorize: Vec::new(),
@@ -65,6 +71,23 @@ impl Listener {
             ("authorize", &self.authorize),
             ("transform", &self.transform),
         ]
+    }
+}
+
+/// `listener.websocket`: who may upgrade, and how much may come at once. New connections get what a reload changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebSocket {
+    /// Where it is; begins with `/`. Default `/mqtt`.
+    pub path: String,
+    /// The pages that browsers may connect from, as in `https://app.example.org`; none = all. At most 64. Default none.
+    pub origins: Vec<String>,
+    /// Bytes of one message, in one frame or in several. 1 KiB to 1 GiB. Default 16 MiB.
+    pub max_message_size: u64,
+}
+
+impl Default for WebSocket {
+    fn default() -> Self {
+        Self { path: "/mqtt".into(), origins: Vec::new(), max_message_size: 16 << 20 }
     }
 }
 
@@ -202,6 +225,15 @@ words! {
     Protocol {
         /// MQTT on TCP, in the clear.
         Tcp = "tcp",
+        /// MQTT in the binary frames of a WebSocket, in the clear.
+        Ws = "ws",
+    }
+}
+
+impl Protocol {
+    /// Whether its packets are in the frames of a WebSocket.
+    pub fn is_websocket(self) -> bool {
+        matches!(self, Self::Ws)
     }
 }
 

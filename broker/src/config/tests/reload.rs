@@ -148,6 +148,18 @@ fn a_reload_applies_what_is_live_and_nothing_else() {
 }
 
 #[test]
+fn what_a_protocol_needs_waits_for_it() {
+    let ws = OLD.replacen("bind", "protocol = \"ws\"\nwebsocket.path = \"/a\"\nbind", 1);
+    let (old, moved) = (good(&ws), good(&ws.replace("/a\"", "/b\"")));
+    assert_eq!(diff(&old, &moved).live().collect::<Vec<_>>(), ["listener.a.websocket"]);
+    assert_eq!(reload(&old, &moved).listeners[0].websocket.path, "/b");
+    let tcp = good(OLD);
+    let waiting: Vec<_> = diff(&old, &tcp).restart().map(str::to_owned).collect();
+    assert_eq!(waiting, ["listener.a.protocol", "listener.a.websocket"]);
+    assert_eq!(reload(&old, &tcp).listeners[0].websocket.path, "/a");
+}
+
+#[test]
 fn a_listener_that_is_gone_keeps_its_judges_until_the_restart() {
     let spare = "[[plugin]]\nname = \"spare\"\npath = \"spare.wasm\"\n";
     let old = good(&format!("{OLD}{spare}"));

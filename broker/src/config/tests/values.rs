@@ -51,7 +51,9 @@ retained_expiry_max = "82s"
 
 [[listener]]
 name = "open"
-protocol = "tcp"
+protocol = "ws"
+websocket = { path = "/w%20s", origins = ["https://app.example.org:8443", "null"], max_message_size = "2KiB" }
+trusted_proxies = ["10.0.0.0/8", "::1"]
 bind = "${WASMQTT_BIND}"
 anonymous = true
 default = "allow"
@@ -157,7 +159,7 @@ fn every_key_is_read() {
 #[test]
 fn every_key_of_a_listener_is_read() {
     let [open, closed] = &good(EVERYTHING).listeners[..] else { panic!("two listeners") };
-    assert_eq!((open.name.as_str(), open.protocol, open.anonymous), ("open", Protocol::Tcp, true));
+    assert_eq!((open.name.as_str(), open.protocol, open.anonymous), ("open", Protocol::Ws, true));
     assert_eq!(open.bind.to_string(), "127.0.0.1:2883");
     assert_eq!(open.default, DefaultAnswer::Allow);
     assert_eq!(open.on_denied_publish, OnDeniedPublish::Disconnect);
@@ -214,7 +216,7 @@ fn every_key_of_a_plugin_is_read() {
     assert_eq!(good(EVERYTHING).broker.observe, ["file"]);
     assert!(plugin.grants.revocation);
     assert_eq!((plugin.grants.kv, plugin.grants.metrics, plugin.limits.kv), (true, true, 2 << 20));
-    assert_eq!(plugin.location.to_string(), "wasmqtt.toml:70");
+    assert_eq!(plugin.location.to_string(), "wasmqtt.toml:72");
     assert_eq!(
         (other.sha256, other.on_failure, other.reauthorize),
         (None, OnFailure::Closed, false)

@@ -9,6 +9,8 @@ pub(crate) mod prop;
 pub(crate) mod read;
 #[path = "../../../it/harness/scram.rs"]
 pub(crate) mod scram;
+#[path = "../../../it/harness/websocket.rs"]
+pub(crate) mod websocket;
 
 use std::time::Duration;
 

@@ -1,0 +1,3 @@
+//! What lies between a socket and MQTT. Must not know packets.
+
+pub(crate) mod websocket;
