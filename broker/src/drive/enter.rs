@@ -112,6 +112,7 @@ fn tell(stopped: &Stopped, peer: SocketAddr) {
     let code = match stopped {
         Stopped::Refused(_, refusal) => refusal.code,
         Stopped::Fault(fault) => fault.reason(),
+        Stopped::Unopened(..) => ReasonCode::ProtocolError,
         Stopped::Gone | Stopped::Late => return,
     };
     with_local(|local| {
