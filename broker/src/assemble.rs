@@ -164,6 +164,7 @@ pub(crate) fn plugins(config: &Config) -> Vec<PluginSpec> {
             queued_events: plugin.limits.queued_events,
             queued_publications: plugin.limits.queued_publications,
             log_lines_per_second: plugin.limits.log_lines_per_second,
+            host_call_bytes: plugin.limits.host_call_bytes,
             kv: plugin.limits.kv,
             ..PluginLimits::default()
         },

@@ -142,6 +142,25 @@ fn what_became_of_plugins_is_said_below_sys() {
 }
 
 #[test]
+fn what_a_plugin_hands_over_at_once_ends_at_its_bound() {
+    let config = |bound: &str| {
+        let limits = format!("limits = {{ call = \"1s\", kv = \"1MiB\"{bound} }}");
+        Keeper::config(&format!("{limits}\ngrants = {{ kv = true, metrics = true }}"))
+    };
+    let broker = Broker::start(&config(", host_call_bytes = \"64KiB\""));
+    let mut a = Keeper::new(&broker, "a");
+    // The key is handed over with its value.
+    let set = |bytes: usize| format!("set key {}", "x".repeat(bytes - 3));
+    assert_eq!(a.told("a", &set(64 << 10)), "ok");
+    let mark = broker.mark();
+    assert_eq!(a.0.publish(&Outgoing::new("a/x", set((64 << 10) + 1))), 0x83);
+    let line = broker.wait_for(mark, "gave no answer");
+    assert!(line.message().contains("its limit of 65536 host call bytes was reached"), "{line:?}");
+    broker.reload(&config(""));
+    assert_eq!(a.told("a", &set(512 << 10)), "ok");
+}
+
+#[test]
 fn a_capability_without_its_grant_keeps_the_broker_from_starting_and_is_named() {
     for (keys, import, grant) in [
         ("grants = { metrics = true }", "wasmqtt:plugin/kv@0.1.0", "`grants = { kv = true }`"),

@@ -14,6 +14,7 @@ mod containment;
 mod crowd;
 mod foreign;
 mod harness;
+mod hostile;
 mod judging;
 mod observers;
 mod plugins_files;

@@ -114,6 +114,7 @@ fn a_plugins_message_passes_the_transformers_of_every_listener_and_may_be_reject
     }
 }
 
+/// The endless amplification of P7.
 #[test]
 fn behaviour_15_a_plugin_that_publishes_into_its_own_topic_filter_comes_to_an_end() {
     for copies in [1, 2] {

@@ -80,6 +80,10 @@ pub enum LoadCause {
     NotWasm { path: PathBuf },
     #[error("{path} is not a valid component, perhaps cut short or corrupt; build it again: {why}")]
     Corrupt { path: PathBuf, why: String },
+    #[error(
+        "{path} has {functions} functions, of which {limit} are the most: compiling it would take too long"
+    )]
+    TooMuch { path: PathBuf, functions: u64, limit: u64 },
     #[error("the component imports `{import}`, {why}")]
     Import { import: String, why: String },
     #[error("the component does not fit the contract; build it again with its wit files: {0}")]

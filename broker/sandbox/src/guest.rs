@@ -345,6 +345,7 @@ fn missing() -> CallError {
 
 /// Why an instance ended, in words for the operator.
 fn lost(store: &mut Store<Host>, error: &Error, deadline: Duration) -> CallError {
+    let most = store.hostcall_fuel();
     let host = store.data_mut();
     let (refused, last_words) = (host.limiter.take_refused(), host.last_words.take());
     if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
@@ -356,6 +357,10 @@ fn lost(store: &mut Store<Host>, error: &Error, deadline: Duration) -> CallError
         backtrace.and_then(|trace| trace.frames().iter().find_map(|frame| frame.func_name()));
     if let Some(function) = function {
         text.push_str(&format!(" in {function:#}"));
+    }
+    // Wasmtime has no public type for it.
+    if text.contains("fuel allocated for hostcalls has been exhausted") {
+        text.push_str(&format!("; its limit of {most} host call bytes was reached"));
     }
     for more in [refused, last_words.map(|words| format!("it said: {words}"))].into_iter().flatten()
     {

@@ -12,6 +12,19 @@ use crate::error::LoadCause;
 /// Most bytes of a component.
 pub(crate) const SIZE_MAX: u64 = 64 << 20;
 
+/// Most functions of a component, all its modules together: what a compiler gets through in a minute. An
+/// interpreter of a large language has some ten thousand.
+const FUNCTIONS_MAX: u64 = 250_000;
+
+/// Functions that a component declares, as far as it can be read; what is wrong with it the compiler says.
+fn functions(bytes: &[u8]) -> u64 {
+    let payloads = wasmparser::Parser::new(0).parse_all(bytes).map_while(Result::ok);
+    payloads.fold(0, |sum, payload| match payload {
+        wasmparser::Payload::FunctionSection(section) => sum + u64::from(section.count()),
+        _ => sum,
+    })
+}
+
 /// SHA-256 of a component's bytes.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Digest(pub(crate) [u8; 32]);
@@ -54,7 +67,14 @@ pub(crate) fn load(path: &Path, pinned: Option<[u8; 32]>) -> Result<Loaded, Load
         Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => {
             Err(LoadCause::NotAComponent { path: path.into() })
         }
-        Some([0, b'a', b's', b'm', ..]) => Ok(Loaded { bytes, digest }),
+        Some([0, b'a', b's', b'm', ..]) => {
+            let functions = functions(&bytes);
+            if functions > FUNCTIONS_MAX {
+                let (path, limit) = (path.into(), FUNCTIONS_MAX);
+                return Err(LoadCause::TooMuch { path, functions, limit });
+            }
+            Ok(Loaded { bytes, digest })
+        }
         _ => Err(LoadCause::NotWasm { path: path.into() }),
     }
 }

@@ -89,7 +89,7 @@ pub struct PluginLimits {
     /// Elements of all tables of one instance; at most
     /// [`TABLE_ELEMENTS_MAX`](Self::TABLE_ELEMENTS_MAX).
     pub table_elements: u32,
-    /// Bytes the plugin may hand to the broker in one call; at most
+    /// Bytes the plugin may hand to the broker in one call of the broker; at most
     /// [`HOST_CALL_BYTES_MAX`](Self::HOST_CALL_BYTES_MAX). Bounds a payload it sets.
     pub host_call_bytes: u64,
     /// Bytes of what the plugin keeps in `kv`, all instances together; at most

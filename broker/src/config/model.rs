@@ -236,6 +236,8 @@ pub struct PluginLimits {
     pub queued_publications: u32,
     /// Lines it may log in a second. At most 100 000. Default 100.
     pub log_lines_per_second: u32,
+    /// Bytes it may hand to the broker in one call of a capability or setter. 1 KiB to 64 MiB. Default 64 MiB.
+    pub host_call_bytes: u64,
     /// Bytes of the keys and values it keeps; see [`Grants::kv`]. 1 KiB to 1 GiB. Default 1 MiB.
     pub kv: u64,
 }
@@ -250,6 +252,7 @@ impl Default for PluginLimits {
             queued_events: 8192,
             queued_publications: 1000,
             log_lines_per_second: 100,
+            host_call_bytes: 64 << 20,
             kv: 1 << 20,
         }
     }

@@ -125,6 +125,7 @@ fn write_plugin(out: &mut String, plugin: &Plugin) -> fmt::Result {
         queued_events,
         queued_publications,
         log_lines_per_second,
+        host_call_bytes,
         kv,
     } = &plugin.limits;
     writeln!(out, "limits.memory = {}", text(&unit::size(*memory)))?;
@@ -134,6 +135,7 @@ fn write_plugin(out: &mut String, plugin: &Plugin) -> fmt::Result {
     writeln!(out, "limits.queued_events = {queued_events}")?;
     writeln!(out, "limits.queued_publications = {queued_publications}")?;
     writeln!(out, "limits.log_lines_per_second = {log_lines_per_second}")?;
+    writeln!(out, "limits.host_call_bytes = {}", text(&unit::size(*host_call_bytes)))?;
     writeln!(out, "limits.kv = {}", text(&unit::size(*kv)))?;
     let Grants { topics, publish, revocation, kv, metrics } = &plugin.grants;
     writeln!(out, "grants.topics = {}", list(topics))?;

@@ -27,7 +27,7 @@ fn refused_puppet(puppet: &Puppet) -> LoadError {
 }
 
 #[test]
-fn a_component_without_lifecycle_is_refused() {
+fn p10_a_component_without_lifecycle_is_refused() {
     let module = r#"(module (memory (export "memory") 1)
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))
         (func (export "wasmqtt:plugin/authorization@0.1.0#authorize")
@@ -38,7 +38,7 @@ fn a_component_without_lifecycle_is_refused() {
 }
 
 #[test]
-fn an_import_that_nobody_grants_is_named_with_what_to_do() {
+fn p14_an_import_that_nobody_grants_is_named_with_what_to_do() {
     let cases = [
         ("wasi:http/outgoing-handler@0.2.0", "of WASI plugins get no more"),
         ("wasi:cli/environment@0.3.0", "of WASI plugins get no more"),
@@ -69,7 +69,7 @@ fn an_import_of_types_alone_asks_for_nothing() {
 }
 
 #[test]
-fn an_import_of_the_wrong_type_does_not_fit_the_contract() {
+fn p10_an_import_of_the_wrong_type_does_not_fit_the_contract() {
     let text = r#"(component
         (import "wasmqtt:plugin/clock@0.1.0" (instance (export "now" (func (result string)))))
         (instance $l) (export "wasmqtt:plugin/lifecycle@0.1.0" (instance $l)))"#;
@@ -78,7 +78,7 @@ fn an_import_of_the_wrong_type_does_not_fit_the_contract() {
 }
 
 #[test]
-fn an_export_of_another_contract_is_named() {
+fn p10_an_export_of_another_contract_is_named() {
     for export in ["wasmqtt:plugin/lifecycle@2.0.0", "wasmqtt:plugin/telepathy@0.1.0"] {
         let text = format!(r#"(component (instance $i) (export "{export}" (instance $i)))"#);
         let error = refusal(&wat::parse_str(&text).unwrap());
@@ -88,7 +88,7 @@ fn an_export_of_another_contract_is_named() {
 }
 
 #[test]
-fn what_is_no_whole_component_is_refused() {
+fn p11_what_is_no_whole_component_is_refused() {
     let error = refusal(b"\0asm\x01\0\0\0");
     assert!(error.to_string().contains("wasm-tools component new"), "{error}");
     let whole = Puppet::default().component();

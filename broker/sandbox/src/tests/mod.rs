@@ -4,6 +4,7 @@ mod authorize;
 mod deliver;
 mod entrance;
 mod faults;
+mod hostile;
 mod loading;
 mod publish;
 mod reload;

@@ -101,6 +101,9 @@ fn limits(mut fields: Fields<'_>) -> PluginLimits {
         log_lines_per_second: fields
             .count("log_lines_per_second", 0..=100_000)
             .unwrap_or(base.log_lines_per_second),
+        host_call_bytes: fields
+            .size("host_call_bytes", 1 << 10..=64 << 20)
+            .unwrap_or(base.host_call_bytes),
         kv: fields.size("kv", KV).unwrap_or(base.kv),
     };
     fields.finish();

@@ -482,6 +482,7 @@ fn a_plugin_is_checked_value_by_value() {
         ("limits.call = \"0s\"", "`plugin.limits.call` is 0s: it must be 1ms to 1m"),
         ("limits.authenticate = \"61s\"", "is 61s: it must be 1ms to 1m"),
         ("limits.log_lines_per_second = -1", "is -1: it must be 0 to 100000"),
+        ("limits.host_call_bytes = \"65MiB\"", "is 65MiB: it must be 1KiB to 64MiB"),
         (
             "on_failure = \"ajar\"",
             "`plugin.on_failure` cannot be `ajar` (known here: closed, open)",

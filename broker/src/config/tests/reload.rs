@@ -56,6 +56,12 @@ fn every_change_is_named_with_its_path_and_its_effect() {
         ("sha256 = \"\"", &format!("sha256 = \"{}\"", "0".repeat(64)), "plugin.acl.sha256", Live),
         ("\"closed\"", "\"open\"", "plugin.acl.on_failure", Live),
         ("reauthorize = false", "reauthorize = true", "plugin.acl.reauthorize", Live),
+        (
+            "limits.host_call_bytes = \"64MiB\"",
+            "limits.host_call_bytes = \"1MiB\"",
+            "plugin.acl.limits",
+            Live,
+        ),
         ("limits.call = \"5ms\"", "limits.call = \"6ms\"", "plugin.acl.limits", Live),
         ("grants.topics = []", "grants.topics = [\"a\"]", "plugin.acl.grants", Live),
         ("grants.revocation = false", "grants.revocation = true", "plugin.acl.grants", Live),

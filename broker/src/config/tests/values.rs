@@ -89,7 +89,7 @@ path = "no/such/file.wasm"
 sha256 = "00112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff"
 on_failure = "open"
 reauthorize = true
-limits = { memory = "1MiB", call = "1ms", authenticate = "60s", observe = "1m", queued_events = 1, queued_publications = 2, log_lines_per_second = 0, kv = "2MiB" }
+limits = { memory = "1MiB", call = "1ms", authenticate = "60s", observe = "1m", queued_events = 1, queued_publications = 2, log_lines_per_second = 0, host_call_bytes = "1KiB", kv = "2MiB" }
 grants = { topics = ["routed/#", "$${odd}/+"], publish = ["own/#"], revocation = true, kv = true, metrics = true }
 [plugin.config]
 topic = "routed/${value}/${topic}"
@@ -208,6 +208,7 @@ fn every_key_of_a_plugin_is_read() {
     assert_eq!((plugin.on_failure, plugin.reauthorize), (OnFailure::Open, true));
     assert_eq!((plugin.limits.memory, plugin.limits.log_lines_per_second), (1 << 20, 0));
     assert_eq!(plugin.limits.call, Duration::from_millis(1));
+    assert_eq!((plugin.limits.host_call_bytes, other.limits.host_call_bytes), (1 << 10, 64 << 20));
     assert_eq!(plugin.limits.authenticate, Duration::from_mins(1));
     assert_eq!(plugin.limits.observe, Duration::from_mins(1));
     assert_eq!((plugin.limits.queued_events, plugin.limits.queued_publications), (1, 2));

@@ -11,6 +11,8 @@
 //! ```
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use serde::Deserialize;
 use wasmqtt_plugin::{
@@ -63,6 +65,12 @@ enum Deed {
     ForeignTopic,
     /// Publish, deliver: moves the message to a topic that no client could publish to.
     InvalidTopic,
+    /// Publish, deliver: moves the message to a topic of 70,000 bytes.
+    LongTopic,
+    /// Takes a second of the broker's time before it goes on.
+    Block,
+    /// Says yes and no in turn.
+    Fickle,
     /// Publish, deliver: sets everything there is to set, then traps.
     SetThenTrap,
     /// Publish, deliver: sets everything there is to set, then rejects.
@@ -143,6 +151,7 @@ impl Authentication for Hostile {
         }
         match deed {
             Some(Deed::Refuse | Deed::Reject) => Ok(Outcome::refuse(not_authorized())),
+            Some(Deed::Fickle) if is_odd() => Ok(Outcome::refuse(not_authorized())),
             Some(Deed::RefuseWithSuccess) => Ok(Outcome::refuse(Refusal::new(0))),
             Some(Deed::Fail) => Err(Failure::transient("hostile")),
             Some(Deed::FailForever) => Err(Failure::permanent("hostile")),
@@ -162,6 +171,7 @@ impl Authorization for Hostile {
         }
         match deed {
             Some(Deed::Refuse | Deed::Reject) => Ok(Decision::deny(not_authorized())),
+            Some(Deed::Fickle) if is_odd() => Ok(Decision::deny(not_authorized())),
             Some(Deed::RefuseWithSuccess) => Ok(Decision::deny(Refusal::new(0))),
             Some(Deed::Fail) => Err(Failure::transient("hostile")),
             Some(Deed::FailForever) => Err(Failure::permanent("hostile")),
@@ -195,6 +205,8 @@ impl Hostile {
         match deed {
             Deed::ForeignTopic => message.set_topic(&self.topic),
             Deed::InvalidTopic => message.set_topic("hostile/#"),
+            Deed::LongTopic => message.set_topic(&"x".repeat(70_000)),
+            Deed::Fickle if is_odd() => return Ok(Verdict::reject(not_authorized())),
             Deed::SetThenTrap => {
                 self.set_everything(message);
                 burn(Deed::Trap);
@@ -261,6 +273,12 @@ fn burn(deed: Deed) {
                 log::write(log::Level::Error, &format!("hostile line {n}"));
             }
         }
+        Deed::Block => {
+            let until = clock::now() + Duration::from_secs(1);
+            while clock::now() < until {
+                black_box(());
+            }
+        }
         Deed::HostCallFlood => {
             for _ in 0..10_000_000 {
                 black_box(clock::now());
@@ -268,6 +286,12 @@ fn burn(deed: Deed) {
         }
         _ => {}
     }
+}
+
+/// Whether it was asked an odd number of times.
+fn is_odd() -> bool {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    ASKED.fetch_add(1, Ordering::Relaxed) % 2 == 1
 }
 
 #[allow(clippy::panic)]
