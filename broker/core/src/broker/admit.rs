@@ -130,7 +130,7 @@ impl Broker {
             response_information: identity
                 .response_information
                 .filter(|_| hello.request_response_information),
-            limits: Arc::new(limits),
+            limits: lane.share(limits),
         })
     }
 

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 
 use crate::client::ListenerId;
 use crate::judge::Judge;
-use crate::limits::BrokerLimits;
+use crate::limits::{BrokerLimits, Limits};
 use crate::mailbox::Notice;
 use crate::observe::Events;
 use crate::redirect::Redirect;
@@ -37,6 +37,8 @@ pub struct Lane {
     judge: Box<dyn Judge>,
     memo: Memo,
     homes: Homes,
+    /// What the client before was given: most get the same as it.
+    limits: Arc<Limits>,
     /// What this worker counted since it began.
     pub counters: Counters,
     /// What happened here that somebody wants to know.
@@ -61,6 +63,7 @@ impl Lane {
             judge,
             memo: Memo::default(),
             homes: Homes::default(),
+            limits: Arc::default(),
             counters: Counters::default(),
             events: Events::default(),
         }
@@ -69,6 +72,14 @@ impl Lane {
     /// The same, as the worker of this number: connections with equal numbers live on one thread.
     pub fn on_worker(self, number: u32) -> Self {
         Self { homes: Homes::on(number), ..self }
+    }
+
+    /// One allocation for as many clients in a row as have the same limits.
+    fn share(&mut self, limits: Limits) -> Arc<Limits> {
+        if *self.limits != limits {
+            self.limits = Arc::new(limits);
+        }
+        Arc::clone(&self.limits)
     }
 
     /// Whoever judges for this worker.
