@@ -1,7 +1,10 @@
-//! `[admin]`: what a monitoring system asks over HTTP. Reads, changes nothing. Must not know MQTT.
+//! `[admin]`: what a monitoring system, or `wasmqtt explain` and `wasmqtt reload --dry-run`, ask over HTTP. Reads,
+//! changes nothing. Must not know MQTT.
 
 mod metrics;
+mod question;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -16,12 +19,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use wasmqtt_core::broker::Broker;
 use wasmqtt_sandbox::Sandbox;
 
+use crate::config::Config;
 use crate::count::Counters;
 use crate::listen::Listener;
 use crate::worker::Census;
@@ -37,6 +42,9 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// Bytes of a request's head.
 const HEAD: usize = 16 << 10;
 
+/// What is sent back.
+type Reply = Response<Full<Bytes>>;
+
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What can be seen.
@@ -44,8 +52,12 @@ pub(crate) struct View {
     pub(crate) broker: Arc<Broker>,
     pub(crate) census: Census,
     pub(crate) sandbox: Arc<Sandbox>,
-    pub(crate) listeners: Box<[Arc<Listener>]>,
+    /// By name.
+    pub(crate) listeners: HashMap<String, Arc<Listener>>,
+    pub(crate) config: Arc<Mutex<Config>>,
     pub(crate) started: Instant,
+    /// For what takes a thread and instances of plugins: one at a time.
+    pub(crate) desk: Semaphore,
 }
 
 /// Opens the socket.
@@ -88,7 +100,7 @@ pub(crate) async fn serve(socket: TcpListener, view: Arc<View>) {
 
 async fn attend(stream: TcpStream, view: &View) {
     let service =
-        service_fn(|request| async move { Ok::<_, Infallible>(view.answer(&request).await) });
+        service_fn(|request| async move { Ok::<_, Infallible>(view.answer(request).await) });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
@@ -103,16 +115,30 @@ async fn attend(stream: TcpStream, view: &View) {
 }
 
 impl View {
-    async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut response = response(StatusCode::METHOD_NOT_ALLOWED, TEXT, "use GET\n".into());
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    async fn answer(&self, request: Request<Incoming>) -> Reply {
+        let allowed: &[Method] = match request.uri().path() {
+            "/metrics" | "/health" => &[Method::GET, Method::HEAD],
+            "/explain" | "/reload" => &[Method::POST],
+            _ => {
+                let body = "there are /metrics, /health, /explain and /reload\n".into();
+                return response(StatusCode::NOT_FOUND, TEXT, body);
+            }
+        };
+        if !allowed.contains(request.method()) {
+            let words: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+            let words = words.join(", ");
+            let mut response =
+                response(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("use {words}\n"));
+            if let Ok(words) = HeaderValue::from_str(&words) {
+                response.headers_mut().insert(ALLOW, words);
+            }
             return response;
         }
         match request.uri().path() {
             "/metrics" => self.metrics().await,
             "/health" => self.health().await,
-            _ => response(StatusCode::NOT_FOUND, TEXT, "there are /metrics and /health\n".into()),
+            "/explain" => question::explain(self, request).await,
+            _ => question::try_reload(self, request).await,
         }
     }
 
@@ -121,13 +147,15 @@ impl View {
         tokio::time::timeout(ANSWER, self.census.counters()).await.ok().flatten()
     }
 
-    async fn metrics(&self) -> Response<Full<Bytes>> {
+    async fn metrics(&self) -> Reply {
         let Some(counters) = self.counters().await else {
             let body = "a worker does not answer\n".into();
             return response(StatusCode::SERVICE_UNAVAILABLE, TEXT, body);
         };
         let mut text = metrics::Text::default();
-        let listeners = self.listeners.iter();
+        let mut listeners: Vec<&Arc<Listener>> = self.listeners.values().collect();
+        listeners.sort_by_key(|listener| listener.id.0);
+        let listeners = listeners.into_iter();
         metrics::broker(
             &mut text,
             &counters,
@@ -145,7 +173,7 @@ impl View {
         response(StatusCode::OK, TEXT, text.finish())
     }
 
-    async fn health(&self) -> Response<Full<Bytes>> {
+    async fn health(&self) -> Reply {
         let (status, word) = match self.counters().await {
             Some(_) => (StatusCode::OK, "ok"),
             None => (StatusCode::SERVICE_UNAVAILABLE, "a worker does not answer"),
@@ -161,7 +189,7 @@ impl View {
     }
 }
 
-fn response(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
+fn response(status: StatusCode, kind: &'static str, body: String) -> Reply {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -8,6 +8,7 @@ use wasmqtt::config::{self, Config};
 use wasmqtt::passwd::{self, Form};
 use wasmqtt::run;
 
+mod explain;
 mod plugin;
 
 /// Used when no other is named and it is there.
@@ -41,6 +42,10 @@ enum Command {
         #[arg(value_parser = clap::value_parser!(u32).range(4096..=10_000_000))]
         iterations: u32,
     },
+    /// Explain which rule or plugin decides what a client may do. Ends with 0 if it may, 1 if not, 2 if nobody can say.
+    Explain(explain::Explain),
+    /// Try a reload. Ends with 0 if it would be applied, 1 if it would be refused, 2 if nobody can say.
+    Reload(explain::Reload),
     /// Make, build, test and measure plugins.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -92,6 +97,8 @@ impl Cli {
                 let form = if *scram { Form::Scram(*iterations) } else { Form::Argon2id };
                 passwd::line(name, form).map(|line| println!("{line}"))
             }
+            Command::Explain(explain) => return explain.execute(),
+            Command::Reload(reload) => return reload.execute(),
             Command::Plugin(command) => return command.execute(),
             Command::Completions { shell } => {
                 let mut command = Cli::command();

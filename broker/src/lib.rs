@@ -3,11 +3,13 @@
 //! [`Server::start`] reads top down as the architecture does: plugins, broker, workers, listeners.
 
 mod admin;
+mod ask;
 mod assemble;
 mod clock;
 pub mod config;
 mod count;
 mod drive;
+pub mod explain;
 mod leave;
 mod listen;
 pub mod log;
@@ -50,7 +52,7 @@ const AUTHENTICATION_INSTANCES: usize = 4;
 /// A running broker.
 pub struct Server {
     /// What it runs by, after the last reload.
-    config: Mutex<Config>,
+    config: Arc<Mutex<Config>>,
     sandbox: Arc<Sandbox>,
     broker: Arc<Broker>,
     listeners: HashMap<String, Arc<Listener>>,
@@ -151,15 +153,17 @@ impl Server {
                 tasks.spawn(listen::accept(socket, Arc::clone(place), Arc::clone(&workers)));
             }
         }
+        let shown = Arc::new(Mutex::new(config.clone()));
         if let Some(admin) = &config.admin {
             let socket = admin::bind(admin.bind).await?;
-            let listeners = config.listeners.iter().filter_map(|it| places.get(&it.name));
             let view = admin::View {
                 broker: Arc::clone(&broker),
                 census: workers.census(),
                 sandbox: Arc::clone(&sandbox),
-                listeners: listeners.map(Arc::clone).collect(),
+                listeners: places.clone(),
+                config: Arc::clone(&shown),
                 started: std::time::Instant::now(),
+                desk: tokio::sync::Semaphore::new(1),
             };
             tasks.spawn(admin::serve(socket, Arc::new(view)));
         }
@@ -170,7 +174,7 @@ impl Server {
             config.broker.sys_interval,
         ));
         Ok(Self {
-            config: Mutex::new(config),
+            config: shown,
             sandbox,
             broker,
             listeners: places,

@@ -1,13 +1,18 @@
 //! One hot reload: check, diff, prepare, prove, swap. Until the swap nothing is touched, so there is nothing to
 //! roll back.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use wasmqtt_sandbox::LoadError;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use wasmqtt_sandbox::{Generation, LoadError, Sandbox};
 
-use crate::config::{self, Config, Problem, Report};
+use crate::config::{self, Config, Diff, Problem, Report};
+use crate::listen::Listener;
 use crate::{Server, assemble, chains, leave, log};
 
 /// How a reload ended.
@@ -63,28 +68,147 @@ impl fmt::Display for Refused {
     }
 }
 
+/// What a reload would put in force.
+struct Prepared {
+    next: Config,
+    diff: Diff,
+    warnings: Vec<Problem>,
+    generation: Generation,
+    /// Plugins whose component is not the one that runs.
+    changed: Vec<String>,
+}
+
+/// Everything up to the swap.
+async fn prepare(
+    old: &Config,
+    listeners: &HashMap<String, Arc<Listener>>,
+    sandbox: &Arc<Sandbox>,
+    path: &Path,
+) -> Result<Prepared, Refused> {
+    let (read, warnings) = config::load(path).map_err(Refused::Config)?;
+    let diff = config::diff(old, &read);
+    let next = config::reload(old, &read);
+    let (plugins, chains) = (assemble::plugins(&next), chains(&next, listeners));
+    let preparing = Arc::clone(sandbox);
+    let prepared = tokio::task::spawn_blocking(move || preparing.prepare(&plugins, &chains));
+    let generation = prepared
+        .await
+        .map_err(|error| Refused::Broken(error.to_string()))?
+        .map_err(Refused::Plugins)?;
+    let running = sandbox.current();
+    let runs = |name: &str| {
+        let mut known = running.plugins().filter(|plugin| plugin.name == name);
+        known.next().map(|plugin| plugin.digest)
+    };
+    let changed =
+        generation.plugins().filter(|plugin| runs(&plugin.name) != Some(plugin.digest.clone()));
+    let changed = changed.map(|plugin| plugin.name).collect();
+    Ok(Prepared { next, diff, warnings, generation, changed })
+}
+
+/// What may be asked for over `[admin]`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Order {
+    /// Go as far as the swap, and no further.
+    pub(crate) dry_run: bool,
+}
+
+/// What a reload would do.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rehearsal {
+    /// Why it would be refused; none = it would not.
+    pub refused: Option<String>,
+    /// Configuration paths that would be in force.
+    pub live: Vec<String>,
+    /// Configuration paths that would wait for a restart.
+    pub restart: Vec<String>,
+    /// Plugins with another component than the one that runs.
+    pub components: Vec<String>,
+    /// What the author of the configuration should know.
+    pub warnings: Vec<String>,
+}
+
+/// A reload of the configuration that runs, up to the swap: nothing changes. Costs what a reload costs.
+pub(crate) async fn rehearse(
+    config: &Mutex<Config>,
+    listeners: &HashMap<String, Arc<Listener>>,
+    sandbox: &Arc<Sandbox>,
+) -> Rehearsal {
+    let old = config.lock().clone();
+    let Some(path) = old.sources.first() else {
+        return Rehearsal::refused("the broker was started without a configuration file");
+    };
+    match prepare(&old, listeners, sandbox, path).await {
+        Err(why) => Rehearsal::refused(why),
+        Ok(Prepared { diff, warnings, changed, .. }) => Rehearsal {
+            refused: None,
+            live: diff.live().map(str::to_owned).collect(),
+            restart: diff.restart().map(str::to_owned).collect(),
+            components: changed,
+            warnings: warnings.iter().map(ToString::to_string).collect(),
+        },
+    }
+}
+
+/// Has the running broker rehearse a reload.
+///
+/// # Errors
+/// When it does not answer.
+pub fn ask(admin: SocketAddr) -> anyhow::Result<Rehearsal> {
+    crate::ask::ask(admin, "/reload", &Order { dry_run: true })
+}
+
+impl Rehearsal {
+    /// Nothing but why it would be refused.
+    pub fn refused(why: impl fmt::Display) -> Self {
+        Self {
+            refused: Some(why.to_string()),
+            live: Vec::new(),
+            restart: Vec::new(),
+            components: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// For a terminal.
+impl fmt::Display for Rehearsal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for warning in &self.warnings {
+            writeln!(f, "{warning}\n")?;
+        }
+        if let Some(why) = &self.refused {
+            return write!(f, "a reload would be refused:\n{why}");
+        }
+        let Self { live, restart, components, .. } = self;
+        if live.is_empty() && restart.is_empty() && components.is_empty() {
+            return f.write_str("a reload would change nothing");
+        }
+        f.write_str("a reload would be applied")?;
+        for (what, names) in [
+            ("changes", live),
+            ("other components", components),
+            ("changes that wait for a restart", restart),
+        ] {
+            if !names.is_empty() {
+                write!(f, "\n  {what}: {}", names.join(", "))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Server {
     /// Reads the configuration and the components again and puts them in force, or changes nothing.
     pub async fn reload(&self, path: &Path, level: &log::Level) -> Outcome {
-        let (read, warnings) = match config::load(path) {
-            Ok(read) => read,
-            Err(report) => return Outcome::Refused(Refused::Config(report)),
-        };
         let old = self.config.lock().clone();
-        let diff = config::diff(&old, &read);
-        let next = config::reload(&old, &read);
-        let (plugins, chains) = (assemble::plugins(&next), chains(&next, &self.listeners));
-        let sandbox = Arc::clone(&self.sandbox);
-        let prepared = tokio::task::spawn_blocking(move || sandbox.prepare(&plugins, &chains));
-        let generation = match prepared.await {
-            Ok(Ok(generation)) => generation,
-            Ok(Err(errors)) => return Outcome::Refused(Refused::Plugins(errors)),
-            Err(error) => return Outcome::Refused(Refused::Broken(error.to_string())),
+        let prepared = prepare(&old, &self.listeners, &self.sandbox, path).await;
+        let Prepared { next, diff, warnings, generation, changed } = match prepared {
+            Ok(prepared) => prepared,
+            Err(why) => return Outcome::Refused(why),
         };
-        let digests = |generation: &wasmqtt_sandbox::Generation| -> Vec<String> {
-            generation.plugins().map(|plugin| plugin.digest).collect()
-        };
-        if diff.is_empty() && digests(&generation) == digests(&self.sandbox.current()) {
+        if diff.is_empty() && changed.is_empty() {
             return Outcome::Unchanged;
         }
         let generation = self.sandbox.swap(generation);

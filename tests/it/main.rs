@@ -12,6 +12,7 @@ mod capabilities;
 mod cli;
 mod containment;
 mod crowd;
+mod explain;
 mod foreign;
 mod harness;
 mod hostile;

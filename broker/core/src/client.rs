@@ -2,7 +2,8 @@
 
 use wasmqtt_codec::Version;
 
-use crate::judge::Permissions;
+use crate::judge::{Connecting, Identity, Permissions};
+use crate::limits::Limits;
 
 /// Position of a listener in the order of the configuration; stable for the life of the process.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Hash, Default)]
@@ -58,6 +59,51 @@ pub struct Client {
 }
 
 impl Client {
+    /// The client that connects like this and turned out to be this.
+    pub fn admitted(
+        connecting: &Connecting,
+        identity: &Identity,
+        client_id: &str,
+        key: u64,
+        limits: &Limits,
+    ) -> Self {
+        let name = Self::name_of(connecting, identity);
+        let permissions = Permissions::resolve(&identity.permissions, |variable| match variable {
+            "client_id" => Some(client_id),
+            "username" => name,
+            other => {
+                let attribute = other.strip_prefix("attribute.")?;
+                let (_, value) = identity.attributes.iter().find(|(key, _)| key == attribute)?;
+                Some(value)
+            }
+        });
+        Self {
+            key,
+            id: client_id.into(),
+            name: name.map(Into::into),
+            listener: connecting.listener,
+            version: connecting.version,
+            transport: connecting.transport,
+            peer: connecting.peer.as_str().into(),
+            attributes: identity
+                .attributes
+                .iter()
+                .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
+                .collect(),
+            permissions,
+            message_expiry_max: limits.message_expiry_max,
+            check_retained_source: limits.features.check_retained_source,
+        }
+    }
+
+    /// The name that owns its session.
+    pub(crate) fn name_of<'a>(
+        connecting: &'a Connecting,
+        identity: &'a Identity,
+    ) -> Option<&'a str> {
+        identity.name.as_deref().or(connecting.username.as_deref())
+    }
+
     /// The first attribute with this name.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(key, _)| &**key == name).map(|(_, value)| &**value)

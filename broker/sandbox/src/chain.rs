@@ -3,6 +3,7 @@
 //! not know instances, generations or wasm.
 
 mod exchange;
+mod explain;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use wasmqtt_core::judge::{
 use wasmqtt_core::message::{Changes, Message};
 use wasmqtt_core::time::Moment;
 
+pub use self::explain::{Answer, Decider, Reasons};
 use crate::convert::Verdict;
 use crate::decisions::{Decisions, Recalled};
 use crate::error::CallError;

@@ -39,6 +39,7 @@ mod testing;
 mod tests;
 mod ticker;
 
+pub use chain::{Answer, Decider, Reasons};
 pub use error::{LoadCause, LoadError};
 pub use generation::Generation;
 pub use linker::Capability;

@@ -195,6 +195,16 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
         }
         plugin::tests::check_format(&text);
+        check_documented(&text);
+    }
+
+    /// Every family is in the list of all metrics.
+    pub(super) fn check_documented(text: &str) {
+        let list = include_str!("../../metrics.md");
+        let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        for family in families.filter_map(|line| line.split(' ').next()) {
+            assert!(list.contains(&format!("| `{family}` |")), "{family} is not in metrics.md");
+        }
     }
 
     #[test]

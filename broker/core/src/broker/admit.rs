@@ -11,7 +11,7 @@ use super::publish::is_reserved;
 use super::{Broker, Lane, Timer};
 use crate::client::Client;
 use crate::connection::handshake::{Admission, Hello, Terms, WillRequest};
-use crate::judge::{self, Connecting, Identity, IdentityLimits, Permissions, Refusal};
+use crate::judge::{self, Connecting, Identity, IdentityLimits, Refusal};
 use crate::limits::Limits;
 use crate::message::{Message, Origin, Parts};
 use crate::observe::{Event, Events, Kind};
@@ -87,7 +87,7 @@ impl Broker {
         let found = session.as_ref().filter(|_| !connecting.clean_start);
         let is_fresh = found.is_none();
         let key = found.map_or_else(|| self.next_key(), |session| session.key);
-        let client = Arc::new(client(connecting, &identity, &client_id, key, &limits));
+        let client = Arc::new(Client::admitted(connecting, &identity, &client_id, key, &limits));
         if let Some(session) = session {
             check_free(&session, &session.state.lock(), client.name.as_deref(), &limits)?;
         }
@@ -226,47 +226,6 @@ fn note_entry(events: &mut Events, place: &Place) {
     let session = if place.present { Kind::SessionResumed } else { Kind::SessionCreated };
     for kind in [Kind::ClientConnected, session] {
         events.note(kind, || Event::of(kind, &place.client));
-    }
-}
-
-/// The name that owns the session.
-pub(super) fn name<'a>(connecting: &'a Connecting, identity: &'a Identity) -> Option<&'a str> {
-    identity.name.as_deref().or(connecting.username.as_deref())
-}
-
-pub(super) fn client(
-    connecting: &Connecting,
-    identity: &Identity,
-    client_id: &str,
-    key: u64,
-    limits: &Limits,
-) -> Client {
-    let name = name(connecting, identity);
-    let permissions = Permissions::resolve(&identity.permissions, |variable| match variable {
-        "client_id" => Some(client_id),
-        "username" => name,
-        other => {
-            let attribute = other.strip_prefix("attribute.")?;
-            let (_, value) = identity.attributes.iter().find(|(key, _)| key == attribute)?;
-            Some(value)
-        }
-    });
-    Client {
-        key,
-        id: client_id.into(),
-        name: name.map(Into::into),
-        listener: connecting.listener,
-        version: connecting.version,
-        transport: connecting.transport,
-        peer: connecting.peer.as_str().into(),
-        attributes: identity
-            .attributes
-            .iter()
-            .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
-            .collect(),
-        permissions,
-        message_expiry_max: limits.message_expiry_max,
-        check_retained_source: limits.features.check_retained_source,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Broker;
-use super::admit::{client, name};
+
 use crate::client::Client;
 use crate::fault::Fault;
 use crate::judge::{Connecting, Identity};
@@ -35,13 +35,13 @@ impl Broker {
         session: &Session,
         attachment: u64,
     ) -> Result<Renewed, Fault> {
-        if name(connecting, identity) != before.name.as_deref() {
+        if Client::name_of(connecting, identity) != before.name.as_deref() {
             return Err(Fault::NameChanged);
         }
         let client = Arc::new(Client {
             message_expiry_max: before.message_expiry_max,
             check_retained_source: before.check_retained_source,
-            ..client(connecting, identity, &before.id, before.key, &Limits::default())
+            ..Client::admitted(connecting, identity, &before.id, before.key, &Limits::default())
         });
         let mut state = session.state.lock();
         if state.attachment != attachment {

@@ -115,17 +115,21 @@ impl Permissions {
     /// An allowed subscription must be covered by the permission's filter; a denied one need only overlap it,
     /// so that a subscription to `#` never leaks what is denied below it.
     pub fn decide(&self, request: &Request<'_>) -> Option<Decision> {
+        Some(match self.deciding(request)?.effect {
+            Effect::Allow => Decision::Allow,
+            Effect::Deny => Decision::Deny(Refusal::new(ReasonCode::NotAuthorized)),
+        })
+    }
+
+    /// The permission that [decides](Self::decide), its variables filled in.
+    pub fn deciding(&self, request: &Request<'_>) -> Option<&Permission> {
         if self.rules.is_empty() {
             return None;
         }
         let withdrawn = self.withdrawn.load(Ordering::Relaxed);
         let mut holding =
             self.rules.iter().filter(|rule| !withdrawn || rule.effect == Effect::Deny);
-        let found = holding.find(|permission| permission.matches(request))?;
-        Some(match found.effect {
-            Effect::Allow => Decision::Allow,
-            Effect::Deny => Decision::Deny(Refusal::new(ReasonCode::NotAuthorized)),
-        })
+        holding.find(|permission| permission.matches(request))
     }
 }
 

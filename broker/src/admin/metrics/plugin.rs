@@ -218,6 +218,7 @@ pub(super) mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
         }
+        super::super::tests::check_documented(&text);
         assert!(!text.contains("outcome=\"suspended\",le="), "nothing of it was timed:\n{text}");
         check_format(&text);
     }
