@@ -1,5 +1,6 @@
 //! `wasmqtt explain` and `wasmqtt reload --dry-run`: who decides, and what a reload would do.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
@@ -166,6 +167,7 @@ fn post(admin: SocketAddr, path: &str, kind: &str, body: &str) -> Answer {
     http::exchange(http::connect(admin), request.as_bytes())
 }
 
+/// With those in `admin.rs`, K6 of the catalogue of faults.
 #[test]
 fn questions_of_other_types_and_sizes_are_refused() {
     let broker = Broker::start(&format!("{OPEN}{ADMIN}"));
@@ -190,6 +192,10 @@ fn questions_of_other_types_and_sizes_are_refused() {
     assert_eq!(asked(json, &topic(600 << 10)), 413);
     assert_eq!(http::get(admin, "/explain").status, 405);
     assert_eq!(post(admin, "/metrics", json, "{}").status, 405);
+    let mut slow = http::connect(admin);
+    let head = "POST /explain HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{";
+    slow.write_all(head.as_bytes()).unwrap();
+    assert_eq!(http::read(slow).status, 408, "the rest never comes");
     let real = post(admin, "/reload", json, "{\"dry_run\": false}");
     assert_eq!((real.status, real.body.contains("SIGHUP")), (403, true));
 }

@@ -8,6 +8,7 @@ mod presets;
 mod reload;
 mod shipped;
 mod values;
+mod warnings;
 
 use std::{env::VarError, path::Path};
 
