@@ -34,8 +34,10 @@ pub enum Fault {
     NameChanged,
     /// More QoS 2 publications open than Receive Maximum allows [MQTT-3.3.4-9].
     ReceiveMaximumExceeded,
-    /// A topic alias of 0, above the maximum, or never set.
+    /// A topic alias of 0 or above the maximum [MQTT-3.2.2-17].
     TopicAliasInvalid,
+    /// No topic name, and an alias that was never set (3.3.2.3.4).
+    TopicAliasUnknown,
     /// A topic beyond the length or depth this listener allows.
     TopicTooLong,
     /// More publications per second than allowed.
@@ -91,6 +93,7 @@ impl Fault {
             // Not 0x8C, which the table of DISCONNECT (3.14.2.1) does not have.
             | Fault::AuthenticationMethodChanged
             | Fault::SubscriptionIdentifierPublished
+            | Fault::TopicAliasUnknown
             | Fault::SessionExpiryRaised => ReasonCode::ProtocolError,
             Fault::AuthenticationTooLong | Fault::TooManyAuthentications => {
                 ReasonCode::QuotaExceeded
@@ -154,7 +157,8 @@ impl fmt::Display for Fault {
             Fault::AuthenticationRefused(code) => write!(f, "re-authentication failed: {code}"),
             Fault::NameChanged => f.write_str("re-authentication under another name"),
             Fault::ReceiveMaximumExceeded => f.write_str("more open QoS 2 messages than allowed"),
-            Fault::TopicAliasInvalid => f.write_str("topic alias out of range or unknown"),
+            Fault::TopicAliasInvalid => f.write_str("topic alias out of range"),
+            Fault::TopicAliasUnknown => f.write_str("topic alias was never set"),
             Fault::TopicTooLong => f.write_str("topic longer or deeper than allowed"),
             Fault::MessageRateTooHigh => f.write_str("more messages per second than allowed"),
             Fault::QosNotSupported => f.write_str("QoS above the maximum of this listener"),

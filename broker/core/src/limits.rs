@@ -33,7 +33,13 @@ pub struct Queue {
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { messages: 1000, bytes: 1 << 20, overflow: Overflow::DropOldest, qos0: false, age: 0 }
+        Self {
+            messages: 10_000,
+            bytes: 16 << 20,
+            overflow: Overflow::DropOldest,
+            qos0: false,
+            age: 0,
+        }
     }
 }
 
@@ -140,7 +146,7 @@ impl Default for Limits {
             session_expiry_max: 24 * 60 * 60,
             queue: Queue::default(),
             max_subscriptions: 1000,
-            max_topic_levels: 128,
+            max_topic_levels: 256,
             max_topic_length: u16::MAX,
             keep_alive_max: 0,
             keep_alive_min: 0,

@@ -66,6 +66,17 @@ fn an_unknown_protocol_level_is_answered_with_return_code_1_and_closed() {
     }
 }
 
+/// v3: 3.1.2-2
+#[test]
+fn a_protocol_level_above_5_in_the_form_of_3_1_1_is_answered_with_return_code_1_and_closed() {
+    let broker = Broker::start();
+    for level in [6, 9, 99, 127, 255] {
+        let body = Hello::new(Version::V311, "level").body();
+        let answer = broker.refusal(Version::V311, &connect("MQTT", level, 2, &body));
+        assert_eq!(answer, Some(1), "{level}");
+    }
+}
+
 /// v5: 3.1.2-2
 #[test]
 fn a_protocol_level_above_5_is_answered_in_the_form_of_5_0_and_closed() {

@@ -11,6 +11,7 @@ mod aliases;
 mod auth;
 mod connack;
 mod connect;
+mod defaults;
 mod disconnect;
 mod features;
 mod flow_control;

@@ -45,7 +45,7 @@ impl Aliases {
     ) -> Result<&'a str, Fault> {
         let Some(alias) = alias.filter(|_| topic.is_empty()) else { return Ok(topic) };
         let known = self.names.get(usize::from(alias.get()) - 1);
-        known.and_then(Option::as_deref).ok_or(Fault::TopicAliasInvalid)
+        known.and_then(Option::as_deref).ok_or(Fault::TopicAliasUnknown)
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn an_alias_that_was_never_set_or_is_above_the_maximum_is_a_fault() {
         let mut aliases = Aliases::new(2);
-        assert_eq!(aliases.resolve("", alias(1)), Err(Fault::TopicAliasInvalid));
+        assert_eq!(aliases.resolve("", alias(1)), Err(Fault::TopicAliasUnknown));
         assert_eq!(aliases.learn("a", alias(3)), Err(Fault::TopicAliasInvalid));
         assert_eq!(aliases.learn("", alias(3)), Err(Fault::TopicAliasInvalid));
         assert_eq!(Aliases::new(0).learn("a", alias(1)), Err(Fault::TopicAliasInvalid));

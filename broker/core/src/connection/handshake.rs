@@ -277,9 +277,14 @@ pub fn refuse(hello: &Hello, refusal: &Refusal, out: &mut Vec<u8>) {
 pub fn reject(fault: &Fault, frame: Option<Frame<'_>>, out: &mut Vec<u8>) {
     let Some(frame) = frame.filter(|frame| frame.first == 0x10) else { return };
     let version = match (fault.reason(), level(frame.body)) {
-        // Whoever speaks something newer can read what 5.0 says [MQTT-3.1.2-2]; everybody else expects the code of 3.1.1
-        // [MQTT-3.1.2-2 of 3.1.1], among them bridges of 3.x, which mark their level with the highest bit.
-        (ReasonCode::UnsupportedProtocolVersion, Some(6..0x83 | 0x85..)) => Version::V5,
+        // Whoever speaks something newer can read what 5.0 says [MQTT-3.1.2-2], unless the packet has the form of 3.1.1;
+        // everybody else expects the code of 3.1.1 [MQTT-3.1.2-2 of 3.1.1], among them bridges of 3.x, which mark their
+        // level with the highest bit.
+        (ReasonCode::UnsupportedProtocolVersion, Some(6..0x83 | 0x85..))
+            if !has_form_of(Version::V311, frame) =>
+        {
+            Version::V5
+        }
         // Both have a return code of 3.x, and are known before a 5.0 client is.
         (ReasonCode::UnsupportedProtocolVersion | ReasonCode::ClientIdentifierNotValid, _) => {
             Version::V311
@@ -291,7 +296,18 @@ pub fn reject(fault: &Fault, frame: Option<Frame<'_>>, out: &mut Vec<u8>) {
     let _ = ConnAck::new(false, fault.reason()).encode(version, out);
 }
 
+/// Whether the packet is a CONNECT of this version but for its protocol level.
+fn has_form_of(version: Version, frame: Frame<'_>) -> bool {
+    let mut body = frame.body.to_vec();
+    let Some(level) = body.get_mut(NAME.len()) else { return false };
+    *level = version.level();
+    decode(version, Frame { body: &body, ..frame }).is_ok()
+}
+
+/// How a CONNECT of 3.1.1 and later begins.
+const NAME: &[u8] = b"\0\x04MQTT";
+
 /// The protocol level of a CONNECT that is called MQTT.
 fn level(body: &[u8]) -> Option<u8> {
-    body.strip_prefix(b"\0\x04MQTT")?.first().copied()
+    body.strip_prefix(NAME)?.first().copied()
 }

@@ -209,9 +209,14 @@ fn a_connect_that_cannot_be_served_is_answered_in_the_language_of_the_client() {
         bytes[8] = level;
         bytes
     };
+    let old = |level: u8| {
+        let mut bytes = connect(Version::V311, ConnectProperties::default());
+        bytes[8] = level;
+        bytes
+    };
     let mut reserved = connect(Version::V5, ConnectProperties::default());
     reserved[9] |= 1;
-    // What is newer reads 5.0; what is older, or a bridge that marks its level, reads 3.1.1.
+    // What is newer reads 5.0; what is older, or a bridge that marks its level, or has the form of 3.1.1, reads that.
     let unsupported = ReasonCode::UnsupportedProtocolVersion;
     for (bytes, version, code) in [
         (reserved, Version::V5, ReasonCode::MalformedPacket),
@@ -224,6 +229,8 @@ fn a_connect_that_cannot_be_served_is_answered_in_the_language_of_the_client() {
         (level(0x84), Version::V311, unsupported),
         (level(0x85), Version::V5, unsupported),
         (level(255), Version::V5, unsupported),
+        (old(6), Version::V311, unsupported),
+        (old(99), Version::V311, unsupported),
     ] {
         let frame = Frame { first: bytes[0], body: &bytes[2..] };
         let fault = handshake::receive(frame, ListenerId(0), Transport::Tcp, "here").unwrap_err();

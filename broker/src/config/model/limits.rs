@@ -37,7 +37,7 @@ pub struct Limits {
     pub keep_alive_min: Duration,
     /// Subscriptions of one session. 1 to 1 000 000. Default 1000.
     pub max_subscriptions: u32,
-    /// Levels of a topic name or filter: the number of `/` plus one. At least 1. Default 128.
+    /// Levels of a topic name or filter: the number of `/` plus one. At least 1. Default 256.
     pub max_topic_levels: u16,
     /// Bytes of a topic name or filter. At least 1. Default 65 535, the most MQTT can carry.
     pub max_topic_length: u16,
@@ -87,7 +87,7 @@ impl Default for Limits {
             keep_alive_max: Duration::ZERO,
             keep_alive_min: Duration::ZERO,
             max_subscriptions: 1000,
-            max_topic_levels: 128,
+            max_topic_levels: 256,
             max_topic_length: u16::MAX,
             max_filters_per_subscribe: 1000,
             max_user_properties: 100,
@@ -110,9 +110,9 @@ impl Default for Limits {
 /// `limits.queue`: what may wait for one session, connected or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
-    /// Messages. 1 to 10 000 000. Default 1000.
+    /// Messages. 1 to 10 000 000. Default 10 000.
     pub messages: u32,
-    /// Bytes of their topics, properties and payloads. 1 KiB to 64 GiB. Default 1 MiB.
+    /// Bytes of their topics, properties and payloads. 1 KiB to 64 GiB. Default 16 MiB.
     pub bytes: u64,
     /// What happens at either bound. Default drop-oldest.
     pub overflow: Overflow,
@@ -125,8 +125,8 @@ pub struct Queue {
 impl Default for Queue {
     fn default() -> Self {
         Self {
-            messages: 1000,
-            bytes: 1 << 20,
+            messages: 10_000,
+            bytes: 16 << 20,
             overflow: Overflow::DropOldest,
             qos0: false,
             age: Duration::ZERO,

@@ -48,6 +48,7 @@ fn event_grid_has_the_limits_of_the_service() {
     limits.session_expiry_max = Duration::from_hours(8);
     limits.keep_alive_max = Duration::from_secs(1160);
     (limits.queue.messages, limits.queue.overflow) = (100, Overflow::EndSession);
+    limits.queue.bytes = 1 << 20;
     assert_eq!(listener.limits, limits);
 }
 
