@@ -26,7 +26,6 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -41,6 +40,7 @@ use wasmqtt_sandbox::{LoadError, Options, Sandbox};
 
 use clock::Clock;
 use config::Config;
+use drive::Authentications;
 use listen::Listener;
 use worker::{Shared, Workers};
 
@@ -55,6 +55,7 @@ pub struct Server {
     config: Arc<Mutex<Config>>,
     sandbox: Arc<Sandbox>,
     broker: Arc<Broker>,
+    authentications: Arc<Authentications>,
     listeners: HashMap<String, Arc<Listener>>,
     addresses: Vec<SocketAddr>,
     workers: Arc<Workers>,
@@ -122,11 +123,13 @@ impl Server {
         let broker = Broker::new(assemble::broker_limits(&config), seed());
         let broker = Arc::new(broker.sharing(assemble::strategy(&config)));
         let (stopping, stopped) = tokio::sync::watch::channel(false);
+        let most = config.limits.max_authentications;
+        let authentications = Arc::new(Authentications::new(most));
         let shared = Shared {
             broker: Arc::clone(&broker),
             gate: sandbox.gate(),
             control: tokio::runtime::Handle::current(),
-            authentications: Arc::new(AtomicUsize::new(0)),
+            authentications: Arc::clone(&authentications),
             clock,
             outbox: sandbox.outbox(),
             stopping: stopped,
@@ -177,6 +180,7 @@ impl Server {
             config: shown,
             sandbox,
             broker,
+            authentications,
             listeners: places,
             addresses,
             workers,

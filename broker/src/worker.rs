@@ -18,7 +18,7 @@ use wasmqtt_sandbox::{Outbox, Outlet, Publication};
 
 use crate::clock::Clock;
 use crate::count::Counters;
-use crate::drive;
+use crate::drive::{self, Authentications};
 use crate::listen::Seat;
 
 /// Publications of plugins that are routed in one go.
@@ -62,7 +62,7 @@ pub(crate) struct Shared {
     /// Where calls go that may take their time.
     pub(crate) control: Handle,
     /// Calls that wait there.
-    pub(crate) authentications: Arc<AtomicUsize>,
+    pub(crate) authentications: Arc<Authentications>,
     /// The one clock.
     pub(crate) clock: Clock,
     /// What plugins publish.

@@ -1,7 +1,9 @@
 //! Configuration and components are replaced while messages flow: nobody is disconnected, nothing is lost, and what
 //! is wrong changes nothing.
 
-use wasmqtt_codec::{Connect, MessageProperties, QoS, Version, Will};
+use std::time::{Duration, Instant};
+
+use wasmqtt_codec::{Connect, MessageProperties, Packet, QoS, ReasonCode, Version, Will};
 
 use crate::harness::broker::complete;
 use crate::harness::client::{connect_packet, login};
@@ -406,6 +408,44 @@ fn a_will_is_judged_by_the_rules_of_the_day_on_which_it_is_published() {
         assert_eq!(late.message().topic, format!("devices/alice/{expected}"));
         late.disconnect();
     }
+}
+
+#[test]
+fn a_listener_that_begins_to_redirect_moves_its_clients_away_a_few_at_a_time() {
+    let broker = Broker::start(OPEN);
+    let start = Instant::now();
+    let enter = |id: &str| Client::enter(broker.addr(), Version::V5, id);
+    let mut clients: Vec<Client> = (0..30).map(|n| enter(&format!("c{n}"))).collect();
+    let mut older = Client::enter(broker.addr(), Version::V311, "older");
+    let mark = broker.mark();
+    let redirect = "redirect = { to = \"b.example:1883\", permanent = true, move_within = \"2s\" }";
+    broker.reload(&format!("{OPEN}{redirect}\n"));
+    for client in &mut clients {
+        let raw = client.receive();
+        let Packet::Disconnect(told) = raw.packet() else { panic!("{:?}", raw.packet()) };
+        assert_eq!(told.reason, ReasonCode::ServerMoved);
+        assert_eq!(told.server_reference, Some("b.example:1883"));
+        assert_eq!(client.end(), None);
+    }
+    assert_eq!(older.end(), None);
+    broker.wait_for(mark, "all clients were told to go");
+    assert!(start.elapsed() >= Duration::from_secs(2), "all at once");
+}
+
+#[test]
+fn a_redirect_that_is_taken_back_stops_moving_clients() {
+    let broker = Broker::start(OPEN);
+    let mut clients: Vec<Client> =
+        (0..5).map(|n| Client::enter(broker.addr(), Version::V5, &format!("c{n}"))).collect();
+    let redirect = "redirect = { to = \"b.example:1883\", move_within = \"1h\" }";
+    let mark = broker.mark();
+    broker.reload(&format!("{OPEN}{redirect}\n"));
+    broker.wait_for(mark, "moving clients");
+    broker.reload(OPEN);
+    // One was told at once. Whoever comes now is let in.
+    let stayed = clients.iter_mut().filter(|client| !client.has_heard()).count();
+    assert!(stayed >= 3, "{stayed}");
+    Client::enter(broker.addr(), Version::V5, "late").ping();
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use wasmqtt_codec::{
-    Connect, Packet, PacketId, Publish, PublishProperties, QoS, Subscribe, Subscription,
-    UserProperties, Version,
+    Connect, Packet, PacketId, Publish, PublishProperties, QoS, ReasonCode, Subscribe,
+    Subscription, UserProperties, Version,
 };
 
 use crate::harness::client::{Answer, bytes, connect_packet, login};
-use crate::harness::config::{OPEN, demo, open_listener, slow_authenticator};
+use crate::harness::config::{OPEN, demo, hostile, open_listener, slow_authenticator};
 use crate::harness::{Broker, Client, Outgoing, PATIENCE};
 
 fn with_limits(limits: &str) -> String {
@@ -316,6 +316,53 @@ fn behaviour_05_a_slow_authentication_of_one_client_does_not_delay_another() {
     assert_eq!(alice.publish(&Outgoing::new("devices/alice/x", "")), 0x10);
     assert!(!slow.has_heard(), "it was not asked to the end");
     alice.ping();
+}
+
+#[test]
+fn who_comes_while_as_many_as_may_are_being_authenticated_is_told_that_the_server_is_busy() {
+    let broker = Broker::start(&slow_authenticator("50s", "[limits]\nmax_authentications = 1\n"));
+    let log_in = |version| Client::connect(broker.addr(), &login(version, "alice", "secret")).1;
+    let start = Instant::now();
+    // Who of the two comes first is up to chance.
+    let slow = loop {
+        let mut slow = Client::open(broker.addr(), Version::V5);
+        slow.send(&connect_packet(&Connect::new(Version::V5, "slow")));
+        if log_in(Version::V5).code == 0x89 && !slow.has_heard() {
+            break slow;
+        }
+        assert!(start.elapsed() < PATIENCE, "there is room for both");
+    };
+    assert_eq!(log_in(Version::V311).code, 3);
+    assert!(!slow.has_heard(), "it is asked no more");
+    // Its place is free again.
+    slow.hang_up();
+    while log_in(Version::V5).code == 0x89 {
+        assert!(start.elapsed() < PATIENCE, "its place is taken");
+    }
+    assert_eq!(log_in(Version::V5).code, 0);
+}
+
+#[test]
+fn a_plugin_that_sends_clients_elsewhere_need_not_know_where_that_is() {
+    let chain = open_listener("mqtt", "authenticate = [\"hostile\"]");
+    let plugin = hostile("", "on = \"authenticate\"\ndo = \"send-away\"\nwhen = \"away\"");
+    let config = |reference: &str| format!("{chain}{plugin}[broker]\n{reference}\n");
+    let broker = Broker::start(&config("server_reference = \"b.example:1883\""));
+    let refused = |expected: Option<&str>| {
+        let mut client = Client::open(broker.addr(), Version::V5);
+        client.send(&connect_packet(&Connect::new(Version::V5, "away")));
+        let raw = client.receive();
+        let Packet::ConnAck(answer) = raw.packet() else { panic!("{:?}", raw.packet()) };
+        assert_eq!(answer.reason, ReasonCode::UseAnotherServer);
+        assert_eq!(answer.properties.server_reference, expected);
+        assert_eq!(client.end(), None);
+    };
+    refused(Some("b.example:1883"));
+    Client::enter(broker.addr(), Version::V5, "c").disconnect();
+    let (_, answer) = Client::connect(broker.addr(), &Connect::new(Version::V311, "away"));
+    assert_eq!(answer.code, 3, "server unavailable");
+    broker.reload(&config(""));
+    refused(None);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! SIGTERM: everybody is told, nobody holds it up.
 
-use wasmqtt_codec::{Connect, QoS, Version};
+use wasmqtt_codec::{Connect, Packet, QoS, ReasonCode, Version};
 
 use crate::harness::client::connect_packet;
 use crate::harness::config::{OPEN, hostile, slow_authenticator};
@@ -20,6 +20,24 @@ fn sigterm_tells_every_client_and_ends_the_process_in_time() {
         let told = if number % 3 == 0 { Some(0x8B) } else { None };
         assert_eq!(client.end(), told, "{number}");
     }
+    broker.ends_at_once();
+}
+
+#[test]
+fn sigterm_tells_clients_which_server_to_use_instead_when_the_operator_has_named_one() {
+    let reference = "[broker]\nserver_reference = \"b.example:1883 [::1]:2\"\n";
+    let mut broker = Broker::start(&format!("{OPEN}{reference}"));
+    let mut clients = ["a", "b"].map(|id| Client::enter(broker.addr(), Version::V5, id));
+    let mut older = Client::enter(broker.addr(), Version::V311, "c");
+    broker.terminate();
+    for client in &mut clients {
+        let raw = client.receive();
+        let Packet::Disconnect(told) = raw.packet() else { panic!("{:?}", raw.packet()) };
+        assert_eq!(told.reason, ReasonCode::UseAnotherServer);
+        assert_eq!(told.server_reference, Some("b.example:1883 [::1]:2"));
+        assert_eq!(client.end(), None);
+    }
+    assert_eq!(older.end(), None);
     broker.ends_at_once();
 }
 

@@ -223,6 +223,10 @@ pub const JAIL_CLIENTS: usize = 65_536;
 /// and their places are found by a hash again: mostly the same ones.
 pub const SHARE_HOMES: usize = 16_384;
 
+/// Members of a share group that are looked at for messages that wait for somebody who is away, when another one joins:
+/// a group of a hundred thousand must not hold up whoever subscribes.
+pub const SHARE_RALLY: usize = 1024;
+
 /// Deliveries a connection takes from its mailbox in one turn, so that no connection holds up its worker.
 pub const TURN_DELIVERIES: usize = 512;
 

@@ -155,11 +155,13 @@ impl Mailbox {
 
     /// Hands out what waits and came through this shared subscription, in order.
     pub fn take_share(&self, filter: &str) -> Vec<Delivery> {
+        self.inner.lock().take_share(filter)
+    }
+
+    /// As [`Mailbox::take_share`], but only while nobody owns it.
+    pub(crate) fn take_share_while_away(&self, filter: &str) -> Vec<Delivery> {
         let mut inner = self.inner.lock();
-        let came = |delivery: &Delivery| delivery.share().is_some_and(|share| **share == *filter);
-        let taken = inner.queue.take(came);
-        inner.bytes = inner.queue.live_bytes();
-        taken
+        if inner.owner == 0 { inner.take_share(filter) } else { Vec::new() }
     }
 
     /// Tells the owner something, ahead of all messages. The first notice stands.
@@ -370,6 +372,16 @@ fn wake(mut inner: MutexGuard<'_, Inner>) {
 }
 
 impl Inner {
+    fn take_share(&mut self, filter: &str) -> Vec<Delivery> {
+        if self.queue.len() == 0 {
+            return Vec::new();
+        }
+        let came = |delivery: &Delivery| delivery.share().is_some_and(|share| **share == *filter);
+        let taken = self.queue.take(came);
+        self.bytes = self.queue.live_bytes();
+        taken
+    }
+
     fn poll_notice(&mut self, owner: u64, cx: &mut Context<'_>) -> Poll<()> {
         if self.notice.is_some() || self.rejudge || self.owner != owner || self.closed {
             return Poll::Ready(());

@@ -12,9 +12,25 @@ use wasmqtt_core::judge::{Gate, Refusal};
 
 use crate::worker::Shared;
 
-/// Clients that may wait for an authenticator at once. Beyond, they are told that the server is busy: waiting longer
-/// than a client's patience helps nobody.
-const AUTHENTICATIONS: usize = 1024;
+/// Clients that wait for an authenticator, and how many may at once. Beyond, they are told that the server is busy:
+/// waiting longer than a client's patience helps nobody.
+#[derive(Debug)]
+pub(crate) struct Authentications {
+    waiting: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Authentications {
+    /// Nobody waits, and `most` may.
+    pub(crate) fn new(most: u32) -> Self {
+        Self { waiting: AtomicUsize::new(0), most: AtomicUsize::new(most as usize) }
+    }
+
+    /// Changes the bound. Whoever waits goes on waiting.
+    pub(crate) fn set_most(&self, most: u32) {
+        self.most.store(most as usize, Ordering::Relaxed);
+    }
+}
 
 /// An answer that is on its way. Taken out of the queue when nobody waits for it any more.
 pub(super) struct Asking<T> {
@@ -54,17 +70,18 @@ impl<T> Drop for Asking<T> {
 }
 
 /// A place among those that wait for an authenticator.
-struct Waiting(Arc<AtomicUsize>);
+struct Waiting(Arc<Authentications>);
 
 impl Waiting {
-    fn enter(count: &Arc<AtomicUsize>) -> Option<Self> {
-        let place = Self(Arc::clone(count));
-        (count.fetch_add(1, Ordering::Relaxed) < AUTHENTICATIONS).then_some(place)
+    fn enter(all: &Arc<Authentications>) -> Option<Self> {
+        let place = Self(Arc::clone(all));
+        let before = all.waiting.fetch_add(1, Ordering::Relaxed);
+        (before < all.most.load(Ordering::Relaxed)).then_some(place)
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -19,6 +19,8 @@ use crate::worker::{Shared, with_local};
 use turn::{Driver, Ended};
 use wire::Wire;
 
+pub(crate) use ask::Authentications;
+
 /// Serves one connection from its first byte to its last.
 pub(crate) async fn drive(stream: TcpStream, peer: SocketAddr, seat: Seat, shared: Shared) {
     // Boxed: what the handshake needs is gone once it is done, and most connections are idle for most of their

@@ -92,6 +92,9 @@ impl Broker {
         state.subscriptions.insert(filter.as_str().into(), options);
         drop(state);
         self.align(filter, session);
+        if is_new && filter.share().is_some() {
+            self.router.rally(now, filter);
+        }
         let replay = match subscription.retain_handling {
             RetainHandling::SendAtSubscribe => true,
             RetainHandling::SendIfNew => is_new,

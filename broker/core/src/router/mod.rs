@@ -174,6 +174,14 @@ impl Router {
         left.into_iter().filter_map(hand_on).collect()
     }
 
+    /// Hands what waits for members of a share group that are away to those that are there, now that one has joined.
+    pub(crate) fn rally(&self, now: Moment, filter: Filter<'_>) {
+        let Some(share) = self.group(filter.as_str()) else { return };
+        for left in share.rally(now, filter.as_str()) {
+            drop(share.pass_on(now, left));
+        }
+    }
+
     fn group(&self, filter: &str) -> Option<Share> {
         let filter = Filter::parse(filter).ok()?;
         self.trie.read().group(filter.pattern(), filter.share()?).map(Group::snapshot)

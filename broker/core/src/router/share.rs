@@ -10,7 +10,7 @@ use wasmqtt_codec::QoS;
 
 use super::Routed;
 use super::trie::Subscriber;
-use crate::limits::SHARE_HOMES;
+use crate::limits::{SHARE_HOMES, SHARE_RALLY};
 use crate::mailbox::{Delivery, Mailbox, Through, Whom};
 use crate::message::Message;
 use crate::spread::{bucket, mix};
@@ -179,13 +179,33 @@ impl Share {
         }
     }
 
+    /// Hands what waits for members that are away to those that are there, in order, now that one of them has joined.
+    /// Only to one that has room; what nobody has room for stays where it was.
+    pub(crate) fn rally(&self, now: Moment, filter: &str) -> Vec<Delivery> {
+        let mut homeless = Vec::new();
+        for member in self.members.iter().take(SHARE_RALLY) {
+            let mut waiting = member.mailbox.take_share_while_away(filter).into_iter();
+            let refused =
+                waiting.by_ref().find_map(|one| self.pass_to(now, one, &[Whom::Connected]));
+            let mut left: Vec<Delivery> = refused.into_iter().chain(waiting).collect();
+            if !left.is_empty() {
+                // Not empty when its session has ended meanwhile.
+                homeless.append(&mut member.mailbox.give_back(&mut left));
+            }
+        }
+        homeless
+    }
+
     /// Hands on what another member left behind. Only to one that has room: nothing gives way for it. It comes back
     /// when there is none.
     pub(crate) fn pass_on(&self, now: Moment, left: Delivery) -> Option<Delivery> {
+        self.pass_to(now, left, &[Whom::Connected, Whom::Anyone])
+    }
+
+    fn pass_to(&self, now: Moment, left: Delivery, whom: &[Whom]) -> Option<Delivery> {
         let start = self.start(&left.message, None);
-        let taken = [Whom::Connected, Whom::Anyone]
-            .into_iter()
-            .any(|whom| self.offer(now, &left.message, start, whom).is_some());
+        let offer = |whom: &Whom| self.offer(now, &left.message, start, *whom).is_some();
+        let taken = whom.iter().any(offer);
         (!taken).then_some(left)
     }
 

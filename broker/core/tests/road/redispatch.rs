@@ -176,9 +176,9 @@ fn a_stored_session_that_overflows_leaves_its_share_to_the_group() {
     let mut first = wire.connect(&Connect { will: Some(late), ..stored(Version::V5, "first") });
     wire.subscribe(&mut first, FILTER, Q1);
     wire.subscribe(&mut first, "own", Q1);
-    wire.lose(first);
     publish(&mut wire, &mut publisher, &["1", "2"]);
     let mut second = member(&mut wire, &clean(Version::V5, "second"));
+    wire.lose(first);
     wire.publish(&mut publisher, "own", Q1, "too much");
     assert!(wire.broker.session("first").is_none());
     assert_eq!(wire.take_payloads(&mut second), ["1", "2"]);
@@ -211,4 +211,66 @@ fn what_was_pulled_and_could_not_be_sent_is_not_lost_to_the_group() {
     assert_eq!(wire.take_payloads(&mut second), ["1", "2"]);
     assert!(pulled.is_empty());
     assert_eq!(wire.pump(&mut first), [Sent::Disconnect(ReasonCode::SessionTakenOver)]);
+}
+
+#[test]
+fn what_waits_for_a_member_that_is_away_goes_to_one_that_joins_in_order() {
+    let (mut wire, mut first, mut publisher) = start();
+    wire.subscribe(&mut first, "own", Q1);
+    wire.lose(first);
+    publish(&mut wire, &mut publisher, &["1", "2"]);
+    wire.publish(&mut publisher, "own", Q1, "own");
+    publish(&mut wire, &mut publisher, &["3"]);
+    let mut second = member(&mut wire, &clean(Version::V5, "second"));
+    assert_eq!(wire.take_payloads(&mut second), ["1", "2", "3"]);
+    let mut first = wire.connect(&stored(Version::V5, "first"));
+    assert_eq!(wire.take_payloads(&mut first), ["own"], "each went to one of them");
+}
+
+#[test]
+fn a_member_that_is_connected_keeps_what_waits_for_it_when_another_joins() {
+    let (mut wire, mut first, mut publisher) = start();
+    publish(&mut wire, &mut publisher, &["1", "2"]);
+    let mut second = member(&mut wire, &clean(Version::V5, "second"));
+    assert!(wire.take(&mut second).is_empty());
+    assert_eq!(wire.take_payloads(&mut first), ["1", "2"]);
+}
+
+#[test]
+fn what_one_that_joins_has_no_room_for_stays_with_who_is_away() {
+    let (mut wire, first, mut publisher) = start();
+    wire.lose(first);
+    publish(&mut wire, &mut publisher, &["1", "2", "3", "4"]);
+    wire.limits.queue = Queue { messages: 2, overflow: Overflow::EndSession, ..Queue::default() };
+    let mut second = member(&mut wire, &clean(Version::V5, "second"));
+    assert_eq!(wire.take_payloads(&mut second), ["1", "2"]);
+    let mut first = wire.connect(&stored(Version::V5, "first"));
+    assert_eq!(wire.take_payloads(&mut first), ["3", "4"]);
+}
+
+#[test]
+fn who_subscribes_once_more_has_not_joined() {
+    let (mut wire, first, mut publisher) = start();
+    let mut second = member(&mut wire, &stored(Version::V5, "second"));
+    wire.lose(first);
+    wire.lose(second);
+    publish(&mut wire, &mut publisher, &["1", "2"]);
+    second = wire.connect(&stored(Version::V5, "second"));
+    let before = wire.take_payloads(&mut second);
+    wire.subscribe(&mut second, FILTER, Q2);
+    assert!(wire.take(&mut second).is_empty());
+    let mut first = wire.connect(&stored(Version::V5, "first"));
+    assert_eq!(before.len() + wire.take(&mut first).len(), 2);
+}
+
+#[test]
+fn what_was_sent_to_a_member_that_is_away_is_sent_to_it_again_and_to_nobody_else() {
+    let (mut wire, mut first, mut publisher) = start();
+    publish(&mut wire, &mut publisher, &["1"]);
+    assert_eq!(wire.pump(&mut first).len(), 1);
+    wire.lose(first);
+    let mut second = member(&mut wire, &clean(Version::V5, "second"));
+    assert!(wire.take(&mut second).is_empty());
+    let mut first = wire.connect(&stored(Version::V5, "first"));
+    assert_eq!(wire.take_payloads(&mut first), ["1"]);
 }

@@ -107,6 +107,9 @@ fn read(fields: &mut Fields<'_>, base: &Limits) -> Limits {
             .unwrap_or(base.max_sessions_per_name),
         flapping: flapping(fields.table("flapping"), &base.flapping),
         auth: auth(fields.table("auth"), &base.auth),
+        max_authentications: fields
+            .count("max_authentications", 1..=1_000_000)
+            .unwrap_or(base.max_authentications),
         max_sessions: fields.count("max_sessions", 1..=100_000_000).unwrap_or(base.max_sessions),
         max_retained_messages: fields
             .count("max_retained_messages", 1..=100_000_000)

@@ -6,8 +6,8 @@ use super::super::unit;
 
 /// `[limits]` and `[listener.limits]`: what one client, or all of them together, may take.
 ///
-/// A listener may only tighten; there these hold the effective values. The three that hold for the whole
-/// broker cannot be set on a listener.
+/// A listener may only tighten; there these hold the effective values. Those that hold for the whole broker
+/// cannot be set on a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest packet a client may send, in bytes, as in CONNACK's Maximum Packet Size. 64 to 268 435 455.
@@ -62,6 +62,8 @@ pub struct Limits {
     pub flapping: Flapping,
     /// How much enhanced authentication one client may ask for.
     pub auth: Auth,
+    /// Clients that may wait for an authenticator at once, of the whole broker. 1 to 1 000 000. Default 1024.
+    pub max_authentications: u32,
     /// Sessions, connected or not, of the whole broker. 1 to 100 000 000. Default 1 000 000.
     pub max_sessions: u32,
     /// Retained messages of the whole broker. 1 to 100 000 000. Default 100 000.
@@ -99,6 +101,7 @@ impl Default for Limits {
             max_sessions_per_name: 0,
             flapping: Flapping::default(),
             auth: Auth::default(),
+            max_authentications: 1024,
             max_sessions: 1_000_000,
             max_retained_messages: 100_000,
             max_retained_bytes: 256 << 20,
@@ -238,11 +241,16 @@ impl Bound {
 
 impl Limits {
     /// The limits that hold for the whole broker.
-    pub(in crate::config) const BROKER_WIDE: [&str; 4] =
-        ["max_sessions", "max_retained_messages", "max_retained_bytes", "retained_expiry_max"];
+    pub(in crate::config) const BROKER_WIDE: [&str; 5] = [
+        "max_authentications",
+        "max_sessions",
+        "max_retained_messages",
+        "max_retained_bytes",
+        "retained_expiry_max",
+    ];
 
     /// Every limit under its dotted name, in the order of the annotated default configuration.
-    pub(in crate::config) fn entries(&self) -> [(&'static str, Bound); 37] {
+    pub(in crate::config) fn entries(&self) -> [(&'static str, Bound); 38] {
         // No `..`: a new limit that is not listed here does not compile.
         let Self {
             max_packet_size,
@@ -268,6 +276,7 @@ impl Limits {
             max_sessions_per_name,
             flapping: Flapping { connects, within, ban },
             auth: Auth { rounds, data, timeout, reauthentications, within: auth_within },
+            max_authentications,
             max_sessions,
             max_retained_messages,
             max_retained_bytes,
@@ -307,6 +316,7 @@ impl Limits {
             ("auth.timeout", Bound::Time(timeout)),
             ("auth.reauthentications", Bound::Count(reauthentications.into())),
             ("auth.within", Bound::Span(auth_within)),
+            ("max_authentications", Bound::Count(max_authentications.into())),
             ("max_sessions", Bound::Count(max_sessions.into())),
             ("max_retained_messages", Bound::Count(max_retained_messages.into())),
             ("max_retained_bytes", Bound::Bytes(max_retained_bytes)),

@@ -44,6 +44,7 @@ keep_alive_min = "79s"
 max_sessions_per_name = 74
 flapping = { connects = 75, within = "76s", ban = "30d" }
 auth = { rounds = 77, data = "78B", timeout = "79s", reauthentications = 81, within = "82s" }
+max_authentications = 79
 max_sessions = 80
 max_retained_messages = 90
 max_retained_bytes = 2048
@@ -149,7 +150,8 @@ fn every_key_is_read() {
     assert_eq!(limits.flapping.ban, Duration::from_hours(30 * 24));
     assert_eq!((limits.auth.rounds, limits.auth.data, limits.auth.reauthentications), (77, 78, 81));
     assert_eq!((limits.auth.timeout.as_secs(), limits.auth.within.as_secs()), (79, 82));
-    assert_eq!((limits.max_sessions, limits.max_retained_messages), (80, 90));
+    assert_eq!((limits.max_authentications, limits.max_sessions), (79, 80));
+    assert_eq!(limits.max_retained_messages, 90);
     assert_eq!(limits.max_retained_bytes, 2048);
     assert_eq!((config.log.level, config.log.format), (LogLevel::Debug, LogFormat::Json));
     assert_eq!(config.admin, Some(Admin { bind: "127.0.0.1:28083".parse().unwrap() }));
@@ -217,7 +219,7 @@ fn every_key_of_a_plugin_is_read() {
     assert_eq!(good(EVERYTHING).broker.observe, ["file"]);
     assert!(plugin.grants.revocation);
     assert_eq!((plugin.grants.kv, plugin.grants.metrics, plugin.limits.kv), (true, true, 2 << 20));
-    assert_eq!(plugin.location.to_string(), "wasmqtt.toml:72");
+    assert_eq!(plugin.location.to_string(), "wasmqtt.toml:73");
     assert_eq!(
         (other.sha256, other.on_failure, other.reauthorize),
         (None, OnFailure::Closed, false)

@@ -83,6 +83,8 @@ enum Deed {
     Refuse,
     /// Refuses, denies or rejects with reason code 0, which means success.
     RefuseWithSuccess,
+    /// Refuses with 0x9C, which sends elsewhere, without saying where (authenticate).
+    SendAway,
     /// Publish, deliver: discards.
     Discard,
     /// Publish, deliver: rejects with 0x99.
@@ -153,6 +155,7 @@ impl Authentication for Hostile {
             Some(Deed::Refuse | Deed::Reject) => Ok(Outcome::refuse(not_authorized())),
             Some(Deed::Fickle) if is_odd() => Ok(Outcome::refuse(not_authorized())),
             Some(Deed::RefuseWithSuccess) => Ok(Outcome::refuse(Refusal::new(0))),
+            Some(Deed::SendAway) => Ok(Outcome::refuse(Refusal::new(0x9C))),
             Some(Deed::Fail) => Err(Failure::transient("hostile")),
             Some(Deed::FailForever) => Err(Failure::permanent("hostile")),
             Some(Deed::Abstain) => Ok(Outcome::Abstain),
