@@ -199,7 +199,7 @@ fn p11_a_file_that_is_cut_short_or_no_wasm_is_not_loaded() {
 }
 
 #[test]
-fn p12_a_plugin_that_blocks_for_a_second_is_stopped_at_its_deadline() {
+fn p12_a_plugin_that_blocks_is_stopped_at_its_deadline() {
     attack("block", "it did not answer within 200ms");
 }
 
