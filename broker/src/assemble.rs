@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmqtt_codec::QoS;
+use wasmqtt_core::broker::Broker;
 use wasmqtt_core::client::ListenerId;
 use wasmqtt_core::features::{Features, Versions};
 use wasmqtt_core::limits::{AuthLimits, BrokerLimits, Flapping, Limits, Overflow, Queue};
@@ -125,9 +126,17 @@ pub(crate) fn broker_limits(config: &Config) -> BrokerLimits {
     }
 }
 
+/// The broker, with share groups that choose as the configuration says.
+pub(crate) fn broker(config: &Config, seed: u64) -> Broker {
+    let groups = &config.broker.share_groups;
+    let broker = Broker::new(broker_limits(config), seed);
+    let broker = broker.sharing(strategy(config.broker.shared_strategy));
+    groups.iter().fold(broker, |broker, (name, group)| broker.sharing_in(name, strategy(*group)))
+}
+
 /// Which member of a share group gets a message.
-pub(crate) fn strategy(config: &Config) -> SharedStrategy {
-    match config.broker.shared_strategy {
+fn strategy(strategy: config::SharedStrategy) -> SharedStrategy {
+    match strategy {
         config::SharedStrategy::RoundRobin => SharedStrategy::RoundRobin,
         config::SharedStrategy::RoundRobinPerGroup => SharedStrategy::RoundRobinPerGroup,
         config::SharedStrategy::Random => SharedStrategy::Random,

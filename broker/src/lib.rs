@@ -120,8 +120,7 @@ impl Server {
         }
         sandbox.swap(generation);
 
-        let broker = Broker::new(assemble::broker_limits(&config), seed());
-        let broker = Arc::new(broker.sharing(assemble::strategy(&config)));
+        let broker = Arc::new(assemble::broker(&config, seed()));
         let (stopping, stopped) = tokio::sync::watch::channel(false);
         let most = config.limits.max_authentications;
         let authentications = Arc::new(Authentications::new(most));

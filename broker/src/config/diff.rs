@@ -147,12 +147,20 @@ fn path(kind: &str, name: &str) -> String {
 }
 
 fn broker(diff: &mut Diff, old: &Broker, new: &Broker) {
-    let Broker { workers, data_dir, shared_strategy, sys_interval, observe, server_reference } =
-        old;
+    let Broker {
+        workers,
+        data_dir,
+        shared_strategy,
+        share_groups,
+        sys_interval,
+        observe,
+        server_reference,
+    } = old;
     diff.compare("broker.workers", *workers, new.workers, Effect::Restart);
     diff.compare("broker.data_dir", data_dir, &new.data_dir, Effect::Restart);
     let (strategy, new_strategy) = (*shared_strategy, new.shared_strategy);
     diff.compare("broker.shared_strategy", strategy, new_strategy, Effect::Restart);
+    diff.compare("broker.share_groups", share_groups, &new.share_groups, Effect::Restart);
     diff.compare("broker.sys_interval", *sys_interval, new.sys_interval, Effect::Restart);
     diff.compare("broker.observe", observe, &new.observe, Effect::Live);
     let reference = "broker.server_reference";

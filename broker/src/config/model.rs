@@ -94,6 +94,8 @@ pub struct Broker {
     pub data_dir: PathBuf,
     /// Which member of a share group gets a message. Default round-robin.
     pub shared_strategy: SharedStrategy,
+    /// The same for the groups of single share names. Default none.
+    pub share_groups: BTreeMap<String, SharedStrategy>,
     /// Time between two `$SYS` reports, whole seconds; zero = none. At most 24 h. Default 10 s.
     pub sys_interval: Duration,
     /// Plugins that are told what happens. Default none.
@@ -108,6 +110,7 @@ impl Default for Broker {
             workers: 0,
             data_dir: "data".into(),
             shared_strategy: SharedStrategy::RoundRobin,
+            share_groups: BTreeMap::new(),
             sys_interval: Duration::from_secs(10),
             observe: Vec::new(),
             server_reference: None,

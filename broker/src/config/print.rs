@@ -25,12 +25,22 @@ pub fn print(config: &Config) -> String {
 }
 
 fn write(out: &mut String, config: &Config) -> fmt::Result {
-    let Broker { workers, data_dir, shared_strategy, sys_interval, observe, server_reference } =
-        &config.broker;
+    let Broker {
+        workers,
+        data_dir,
+        shared_strategy,
+        share_groups,
+        sys_interval,
+        observe,
+        server_reference,
+    } = &config.broker;
     writeln!(out, "[broker]")?;
     writeln!(out, "workers = {workers}")?;
     writeln!(out, "data_dir = {}", text(&data_dir.to_string_lossy()))?;
     writeln!(out, "shared_strategy = \"{shared_strategy}\"")?;
+    for (name, strategy) in share_groups {
+        writeln!(out, "share_groups.{} = \"{strategy}\"", text(name))?;
+    }
     writeln!(out, "sys_interval = {}", text(&unit::duration(*sys_interval)))?;
     writeln!(out, "observe = {}", list(observe))?;
     if let Some(reference) = server_reference {

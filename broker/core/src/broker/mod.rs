@@ -122,6 +122,12 @@ impl Broker {
         self
     }
 
+    /// The same, with groups of this share name that choose otherwise. After [`Broker::sharing`].
+    pub fn sharing_in(mut self, share: &str, strategy: SharedStrategy) -> Self {
+        self.router.name_strategy(share, strategy);
+        self
+    }
+
     /// Sessions, connected and stored.
     pub fn sessions(&self) -> usize {
         self.sessions.len()

@@ -98,6 +98,11 @@ impl Router {
         *self.trie.get_mut() = Trie::new(strategy, seed);
     }
 
+    /// Makes the groups of one share name choose otherwise; before there is any, and after [`Router::set_strategy`].
+    pub(crate) fn name_strategy(&mut self, share: &str, strategy: SharedStrategy) {
+        self.trie.get_mut().name(share, strategy);
+    }
+
     /// Adds or replaces a subscription. Messages published from now on reach it.
     pub(crate) fn subscribe(
         &self,

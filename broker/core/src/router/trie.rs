@@ -42,6 +42,8 @@ pub(crate) struct Trie {
     /// Subscriptions, members of share groups included.
     count: usize,
     strategy: SharedStrategy,
+    /// By share name: those whose groups choose otherwise.
+    named: HashMap<Box<str>, SharedStrategy, RandomState>,
     /// Number of the last group that was made.
     groups: u64,
     /// Turns that all groups of a share name have in common, where they do, and how many groups that are.
@@ -61,9 +63,15 @@ impl Trie {
             levels: Levels::default(),
             count: 0,
             strategy,
+            named: HashMap::default(),
             groups: seed,
             turns: HashMap::default(),
         }
+    }
+
+    /// Makes the groups of this share name choose like this, before there is any.
+    pub(crate) fn name(&mut self, name: &str, strategy: SharedStrategy) {
+        self.named.insert(name.into(), strategy);
     }
 
     /// Adds a subscription or replaces the one this session has here [MQTT-3.8.4-3].
@@ -84,7 +92,8 @@ impl Trie {
             return group.place(subscriber);
         }
         self.groups = self.groups.wrapping_add(1);
-        let turn = match self.strategy {
+        let strategy = self.named.get(name).copied().unwrap_or(self.strategy);
+        let turn = match strategy {
             SharedStrategy::RoundRobinPerGroup => {
                 let (turn, groups) = self.turns.entry(name.into()).or_default();
                 *groups += 1;
@@ -92,7 +101,7 @@ impl Trie {
             }
             _ => Arc::default(),
         };
-        let choice = Choice { strategy: self.strategy, number: self.groups, turn };
+        let choice = Choice { strategy, number: self.groups, turn };
         let mut group = Group::new(name, pattern, choice);
         group.place(subscriber);
         node.groups.insert(name.into(), group);

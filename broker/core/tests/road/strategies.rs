@@ -301,3 +301,20 @@ fn ordered_keeps_the_order_of_a_publisher() {
         assert!(stream.is_sorted() && stream.len() == 20);
     }
 }
+
+#[test]
+fn the_groups_of_a_share_name_can_choose_otherwise_than_the_others() {
+    let broker = Broker::new(BrokerLimits::default(), 7).sharing(SharedStrategy::RoundRobin);
+    let mut wire = Wire::on(Arc::new(broker.sharing_in("one", SharedStrategy::Sticky)));
+    let mut publisher = wire.connect(&clean(Version::V5, "p"));
+    for (share, expected) in [("one", [0, 4]), ("other", [2, 2])] {
+        let filter = format!("$share/{share}/{share}");
+        let mut group = members(&mut wire, 2, &[&filter]);
+        for _ in 0..4 {
+            wire.publish(&mut publisher, share, Q1, "x");
+        }
+        let mut got = counts(&mut wire, &mut group);
+        got.sort_unstable();
+        assert_eq!(got, expected, "{share}");
+    }
+}

@@ -254,7 +254,16 @@ impl<'a> Fields<'a> {
         key: &'static str,
         words: &[(&'static str, T)],
     ) -> Option<T> {
-        let Text { text, place } = self.text(key)?;
+        let text = self.text(key)?;
+        self.one_of(key, text, words)
+    }
+
+    fn one_of<T: Copy>(
+        &self,
+        key: &str,
+        Text { text, place }: Text<'_>,
+        words: &[(&'static str, T)],
+    ) -> Option<T> {
         let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
             let message = format!("`{}{key}` cannot be {}", self.path, quote(text));
@@ -262,6 +271,26 @@ impl<'a> Fields<'a> {
             self.reporter.error(place, message, help);
         }
         found.map(|(_, value)| *value)
+    }
+
+    /// A table of words under names of the user's choice.
+    pub(super) fn named_words<T: Copy>(
+        &mut self,
+        key: &'static str,
+        words: &[(&'static str, T)],
+    ) -> Vec<(Text<'a>, T)> {
+        let fields = self.table(key);
+        let mut named = Vec::new();
+        for (name, Entry { key: place, node }) in fields.table.into_iter().flatten() {
+            let Value::Text(text) = &node.value else {
+                fields.wrong_type(name, "a string", node, None);
+                continue;
+            };
+            if let Some(word) = fields.one_of(name, Text { text, place: node.place }, words) {
+                named.push((Text { text: name, place: *place }, word));
+            }
+        }
+        named
     }
 
     /// An array of strings.

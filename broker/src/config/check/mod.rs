@@ -13,7 +13,7 @@ mod redirect;
 mod topic;
 mod transport;
 
-use std::{cell::RefCell, path::PathBuf, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, time::Duration};
 
 use self::fields::{Fields, Reporter, Text};
 #[cfg(test)]
@@ -79,6 +79,7 @@ fn broker(mut fields: Fields<'_>, reporter: &Reporter<'_>) -> Broker {
         shared_strategy: fields
             .word("shared_strategy", SharedStrategy::WORDS)
             .unwrap_or(base.shared_strategy),
+        share_groups: share_groups(&mut fields, reporter),
         sys_interval: fields
             .seconds("sys_interval", Duration::ZERO..=Duration::from_hours(24))
             .unwrap_or(base.sys_interval),
@@ -93,6 +94,22 @@ fn broker(mut fields: Fields<'_>, reporter: &Reporter<'_>) -> Broker {
     }
     fields.finish();
     broker
+}
+
+fn share_groups(
+    fields: &mut Fields<'_>,
+    reporter: &Reporter<'_>,
+) -> BTreeMap<String, SharedStrategy> {
+    let named = fields.named_words("share_groups", SharedStrategy::WORDS);
+    let named = named.into_iter().filter(|(name, _)| {
+        let is_name = !name.text.is_empty() && !name.text.contains(['/', '+', '#', '\0']);
+        if !is_name {
+            let message = format!("`broker.share_groups`: {} is no share name", quote(name.text));
+            reporter.error(name.place, message, Some("write NAME of $share/NAME/FILTER".into()));
+        }
+        is_name
+    });
+    named.map(|(name, strategy)| (name.text.to_owned(), strategy)).collect()
 }
 
 fn log(mut fields: Fields<'_>) -> Log {

@@ -194,6 +194,14 @@ fn a_word_that_is_none_is_refused_with_the_nearest() {
             "[broker]\nshared_strategy = \"round_robin\"",
             "`broker.shared_strategy` cannot be `round_robin` (did you mean `round-robin`?)",
         ),
+        (
+            "[broker]\nshare_groups.jobs = \"stick\"",
+            "`broker.share_groups.jobs` cannot be `stick` (did you mean `sticky`?)",
+        ),
+        (
+            "[broker]\nshare_groups.\"a/b\" = \"sticky\"",
+            "`broker.share_groups`: `a/b` is no share name (write NAME of $share/NAME/FILTER)",
+        ),
         ("[log]\nformat = \"xml\"", "`log.format` cannot be `xml` (known here: text, json)"),
         (
             "[limits]\nqueue.overflow = \"drop_oldest\"",

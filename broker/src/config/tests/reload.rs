@@ -26,6 +26,12 @@ fn every_change_is_named_with_its_path_and_its_effect() {
         ("workers = 0", "workers = 1", "broker.workers", Restart),
         ("\"data\"", "\"date\"", "broker.data_dir", Restart),
         ("\"round-robin\"", "\"sticky\"", "broker.shared_strategy", Restart),
+        (
+            "\"round-robin\"\n",
+            "\"round-robin\"\nshare_groups.g = \"local\"\n",
+            "broker.share_groups",
+            Restart,
+        ),
         ("sys_interval = \"10s\"", "sys_interval = 0", "broker.sys_interval", Restart),
         ("observe = []", "observe = [\"acl\"]", "broker.observe", Live),
         (

@@ -19,6 +19,7 @@ data_dir = "/var/lib/wasmqtt"
 sys_interval = "1m30s"
 observe = ["file"]
 shared_strategy = "ordered"
+share_groups = { jobs = "sticky", "a b.c" = "random" }
 
 [limits]
 max_packet_size = "64KiB"
@@ -127,6 +128,8 @@ fn every_key_is_read() {
     let config = good(EVERYTHING);
     assert_eq!((config.broker.workers, config.broker.sys_interval.as_secs()), (3, 90));
     assert_eq!(config.broker.shared_strategy, SharedStrategy::Ordered);
+    let groups = [("a b.c", SharedStrategy::Random), ("jobs", SharedStrategy::Sticky)];
+    assert_eq!(config.broker.share_groups, groups.map(|(name, way)| (name.to_owned(), way)).into());
     assert_eq!(config.broker.data_dir, PathBuf::from("/var/lib/wasmqtt"));
     let limits = &config.limits;
     assert_eq!((limits.max_packet_size, limits.receive_maximum), (65_536, 10));
@@ -219,7 +222,7 @@ fn every_key_of_a_plugin_is_read() {
     assert_eq!(good(EVERYTHING).broker.observe, ["file"]);
     assert!(plugin.grants.revocation);
     assert_eq!((plugin.grants.kv, plugin.grants.metrics, plugin.limits.kv), (true, true, 2 << 20));
-    assert_eq!(plugin.location.to_string(), "wasmqtt.toml:73");
+    assert_eq!(plugin.location.to_string(), "wasmqtt.toml:74");
     assert_eq!(
         (other.sha256, other.on_failure, other.reauthorize),
         (None, OnFailure::Closed, false)
