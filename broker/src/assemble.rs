@@ -10,7 +10,9 @@ use wasmqtt_core::features::{Features, Versions};
 use wasmqtt_core::limits::{AuthLimits, BrokerLimits, Flapping, Limits, Overflow, Queue};
 use wasmqtt_core::redirect::Redirect;
 use wasmqtt_core::subscription::SharedStrategy;
-use wasmqtt_sandbox::{ChainSpec, Fallback, Grants, OnFailure, PluginLimits, PluginSpec};
+use wasmqtt_sandbox::{
+    ChainSpec, Fallback, Grants, HttpLimits, OnFailure, PluginLimits, PluginSpec,
+};
 
 use crate::config::{self, Config};
 use crate::listen::Settings;
@@ -175,6 +177,12 @@ pub(crate) fn plugins(config: &Config) -> Vec<PluginSpec> {
             log_lines_per_second: plugin.limits.log_lines_per_second,
             host_call_bytes: plugin.limits.host_call_bytes,
             kv: plugin.limits.kv,
+            http: HttpLimits {
+                time: plugin.limits.http_time,
+                request: plugin.limits.http_request,
+                reply: plugin.limits.http_reply,
+                at_once: plugin.limits.http_at_once,
+            },
             ..PluginLimits::default()
         },
         observe: config.broker.observe.contains(&plugin.name),
@@ -184,6 +192,7 @@ pub(crate) fn plugins(config: &Config) -> Vec<PluginSpec> {
             revocation: plugin.grants.revocation,
             kv: plugin.grants.kv,
             metrics: plugin.grants.metrics,
+            http: plugin.grants.http.clone(),
         },
         config: plugin.config_with_contents().to_string(),
         location: plugin.location.to_string(),

@@ -10,10 +10,12 @@ pub mod config;
 mod count;
 mod drive;
 pub mod explain;
+mod http;
 mod leave;
 mod listen;
 pub mod log;
 pub mod passwd;
+mod patience;
 pub mod plugin;
 pub mod reload;
 pub mod run;
@@ -40,8 +42,8 @@ use wasmqtt_sandbox::{LoadError, Options, Sandbox};
 
 use clock::Clock;
 use config::Config;
-use drive::Authentications;
 use listen::Listener;
+use patience::Patience;
 use worker::{Shared, Workers};
 
 /// How long connected clients have to take their DISCONNECT.
@@ -55,7 +57,7 @@ pub struct Server {
     config: Arc<Mutex<Config>>,
     sandbox: Arc<Sandbox>,
     broker: Arc<Broker>,
-    authentications: Arc<Authentications>,
+    patience: Patience,
     listeners: HashMap<String, Arc<Listener>>,
     addresses: Vec<SocketAddr>,
     workers: Arc<Workers>,
@@ -105,6 +107,7 @@ impl Server {
             cache_dir: cache_dir(),
             authentication_instances: AUTHENTICATION_INSTANCES,
             clock: wasmqtt_sandbox::Clock::new(move || clock.now()),
+            http: wasmqtt_sandbox::HttpPort::new(http::Client::new()),
         })
         .map_err(|error| StartError::Plugins(vec![error]))?;
         let sandbox = Arc::new(sandbox);
@@ -123,12 +126,16 @@ impl Server {
         let broker = Arc::new(assemble::broker(&config, seed()));
         let (stopping, stopped) = tokio::sync::watch::channel(false);
         let most = config.limits.max_authentications;
-        let authentications = Arc::new(Authentications::new(most));
+        let patience = Patience::new(places.len(), most);
         let shared = Shared {
             broker: Arc::clone(&broker),
             gate: sandbox.gate(),
+            patient_judge: {
+                let judge = sandbox.patient_judges();
+                Arc::new(move || Box::new(judge()))
+            },
             control: tokio::runtime::Handle::current(),
-            authentications: Arc::clone(&authentications),
+            patience: patience.clone(),
             clock,
             outbox: sandbox.outbox(),
             stopping: stopped,
@@ -179,7 +186,7 @@ impl Server {
             config: shown,
             sandbox,
             broker,
-            authentications,
+            patience,
             listeners: places,
             addresses,
             workers,

@@ -229,7 +229,7 @@ impl Server {
     fn apply(&self, config: &Config, level: &log::Level) {
         level.set(&config.log);
         self.broker.set_limits(&assemble::broker_limits(config));
-        self.authentications.set_most(config.limits.max_authentications);
+        self.patience.set_most(config.limits.max_authentications);
         for listener in &config.listeners {
             if let Some(place) = self.listeners.get(&listener.name) {
                 let settings = assemble::settings(&config.broker, listener);

@@ -7,10 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{self, Config, Problem};
 use crate::watch::Watch;
-use crate::{Server, StartError, log, reload};
-
-/// Threads for plugin calls that may take their time, compilation included.
-const BLOCKING_THREADS: usize = 16;
+use crate::{Server, StartError, log, patience, reload};
 
 /// Runs the broker until SIGTERM or SIGINT. `path` is where the configuration came from, when it did.
 ///
@@ -23,7 +20,7 @@ pub fn run(config: Config, warnings: &[Problem], path: Option<&Path>) -> anyhow:
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(BLOCKING_THREADS)
+        .max_blocking_threads(patience::THREADS)
         .thread_name("control")
         .build()
         .context("cannot start the control plane")?;

@@ -11,15 +11,16 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
-use wasmqtt_core::broker::{Broker, Lane};
-use wasmqtt_core::judge::{Gate, Judge};
+use wasmqtt_core::broker::{Attempt, Broker, Lane, PublicationAside};
+use wasmqtt_core::judge::{Gate, Judge, Refusal};
 use wasmqtt_core::mailbox::Delivery;
 use wasmqtt_sandbox::{Outbox, Outlet, Publication};
 
 use crate::clock::Clock;
 use crate::count::Counters;
-use crate::drive::{self, Authentications};
+use crate::drive;
 use crate::listen::Seat;
+use crate::patience::Patience;
 
 /// Publications of plugins that are routed in one go.
 const PUBLICATIONS: usize = 64;
@@ -50,6 +51,35 @@ pub(crate) struct Local {
     pub(crate) counters: Counters,
     /// Where events go at the end of a turn.
     outlet: Outlet,
+    shared: Shared,
+    /// Of this worker.
+    connections: Arc<AtomicUsize>,
+}
+
+impl Local {
+    /// Has wills judged that became due and would have this worker wait. The worker has as many connections more until
+    /// they are published.
+    #[cold]
+    fn see_wills_through(&mut self) {
+        for aside in self.lane.take_aside() {
+            let client = Arc::clone(aside.client());
+            let client_id = &*client.id;
+            let Ok(runtime) = Handle::try_current() else {
+                tracing::warn!(client_id, "a will is lost: the broker stops");
+                continue;
+            };
+            self.connections.fetch_add(1, Ordering::Relaxed);
+            let (shared, count) = (self.shared.clone(), Count(Arc::clone(&self.connections)));
+            runtime.spawn(async move {
+                if let Err(refusal) = drive::see_through(&shared, aside).await {
+                    let (client_id, code) = (&*client.id, refusal.code);
+                    let reason = refusal.reason.as_deref();
+                    tracing::debug!(client_id, %code, reason, "will refused");
+                }
+                drop(count);
+            });
+        }
+    }
 }
 
 /// What all workers share.
@@ -59,10 +89,12 @@ pub(crate) struct Shared {
     pub(crate) broker: Arc<Broker>,
     /// Who may enter.
     pub(crate) gate: Arc<dyn Gate>,
+    /// Makes judges for questions that may take their time.
+    pub(crate) patient_judge: Arc<dyn Fn() -> Box<dyn Judge> + Send + Sync>,
     /// Where calls go that may take their time.
     pub(crate) control: Handle,
-    /// Calls that wait there.
-    pub(crate) authentications: Arc<Authentications>,
+    /// How many of them, and whose turn it is.
+    pub(crate) patience: Patience,
     /// The one clock.
     pub(crate) clock: Clock,
     /// What plugins publish.
@@ -80,6 +112,9 @@ pub(crate) fn with_local<R>(work: impl FnOnce(&mut Local) -> R) -> Option<R> {
         let result = work(local);
         if !local.lane.events.is_empty() {
             local.outlet.send(&local.lane.events.take());
+        }
+        if local.lane.has_aside() {
+            local.see_wills_through();
         }
         Some(result)
     })
@@ -122,6 +157,7 @@ impl Workers {
                     let number_too = u32::try_from(number).unwrap_or(u32::MAX);
                     let mut lane = Lane::new(Box::new(judge)).on_worker(number_too);
                     lane.events.want(outlet.wanted());
+                    let (theirs, connections) = (shared.clone(), Arc::clone(&count));
                     LOCAL.set(Some(Local {
                         lane,
                         scratch: vec![0; SCRATCH].into_boxed_slice(),
@@ -129,6 +165,8 @@ impl Workers {
                         deliveries: Vec::new(),
                         counters: Counters::default(),
                         outlet,
+                        shared: theirs,
+                        connections,
                     }));
                     runtime.block_on(work(number, shared, inbox, count));
                     // Connections go while the judge that is asked about their wills is still there.
@@ -279,21 +317,40 @@ async fn publish_for_plugins(shared: Shared) {
     let mut taken = Vec::new();
     loop {
         poll_fn(|cx| shared.outbox.poll_take(cx, PUBLICATIONS, &mut taken)).await;
-        let now = shared.clock.now();
-        with_local(|local| {
-            for Publication { publisher, message } in taken.drain(..) {
-                let topic = message.topic().to_owned();
-                let lane = &mut local.lane;
-                let published = shared.broker.publish_internal(lane, now, &publisher, message);
-                if let Err(refusal) = published {
-                    let (plugin, code) = (&*publisher.id, refusal.code);
-                    let reason = refusal.reason.as_deref();
-                    tracing::debug!(plugin, topic, %code, reason, "publication refused");
-                }
+        let mut publications = taken.drain(..);
+        // One that would have this worker wait is seen through before the next: plugins' messages keep their order.
+        while let Some(aside) = publish_until_aside(&shared, &mut publications) {
+            let (plugin, topic) = (Arc::clone(aside.client()), aside.topic().to_owned());
+            if let Err(refusal) = drive::see_through(&shared, aside).await {
+                log_refused(&plugin.id, &topic, &refusal);
             }
-        });
+        }
+        drop(publications);
         tokio::task::yield_now().await;
     }
+}
+
+fn publish_until_aside(
+    shared: &Shared,
+    publications: &mut impl Iterator<Item = Publication>,
+) -> Option<PublicationAside> {
+    let now = shared.clock.now();
+    with_local(|local| {
+        for Publication { publisher, message } in publications {
+            let (lane, topic) = (&mut local.lane, message.topic().to_owned());
+            match shared.broker.try_publish_internal(lane, now, &publisher, message) {
+                Attempt::Aside(aside) => return Some(aside),
+                Attempt::Done(Err(refusal)) => log_refused(&publisher.id, &topic, &refusal),
+                Attempt::Done(Ok(_)) => {}
+            }
+        }
+        None
+    })?
+}
+
+fn log_refused(plugin: &str, topic: &str, refusal: &Refusal) {
+    let (code, reason) = (refusal.code, refusal.reason.as_deref());
+    tracing::debug!(plugin, topic, %code, reason, "publication refused");
 }
 
 async fn keep_house(shared: Shared) {

@@ -18,6 +18,7 @@ pub mod imports {
             import wasmqtt:plugin/kv@0.1.0;
             import wasmqtt:plugin/publisher@0.1.0;
             import wasmqtt:plugin/metrics@0.1.0;
+            import wasmqtt:plugin/http@0.1.0;
         }",
         generate_all,
         generate_unused_types: true,

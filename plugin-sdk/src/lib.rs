@@ -44,6 +44,7 @@ pub mod clock;
 mod enhanced_authentication;
 #[doc(hidden)]
 pub mod export;
+pub mod http;
 mod init;
 pub mod kv;
 pub mod log;

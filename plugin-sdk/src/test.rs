@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
+pub use crate::http::fake::set_http;
 use crate::log::Level;
 pub use crate::publisher::fake::{set_publisher_room, take_published};
 use crate::revocation::Subject;

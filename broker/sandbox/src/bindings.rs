@@ -18,6 +18,7 @@ wasmtime::component::bindgen!({
             import wasmqtt:plugin/kv@0.1.0;
             import wasmqtt:plugin/publisher@0.1.0;
             import wasmqtt:plugin/metrics@0.1.0;
+            import wasmqtt:plugin/http@0.1.0;
             export wasmqtt:plugin/lifecycle@0.1.0;
             export wasmqtt:plugin/authentication@0.1.0;
             export wasmqtt:plugin/enhanced-authentication@0.1.0;

@@ -16,6 +16,8 @@ pub(crate) struct Budget {
     half: Duration,
     /// The thread's processor time at the first look.
     since: Option<Duration>,
+    /// How long the call has waited for somebody else.
+    waited: Duration,
 }
 
 impl Budget {
@@ -36,13 +38,31 @@ impl Budget {
             UpdateDeadline::Continue(ticks(left))
         }
     }
+
+    /// How long the call in progress has waited for somebody else, all waits together.
+    pub(crate) fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// Adds a wait, which costs the call nothing of its budget. `before` is the thread's processor time at its
+    /// beginning.
+    pub(crate) fn waited_for(&mut self, wait: Duration, before: Option<Duration>) {
+        self.waited += wait;
+        if let (Some(since), Some(before), Some(now)) = (self.since, before, processor_time()) {
+            self.since = Some(since + now.saturating_sub(before));
+        }
+    }
+}
+
+/// What the calling thread has used of the processor; none where nobody counts it.
+pub(crate) fn processor_time() -> Option<Duration> {
+    ThreadTime::try_now().ok().map(|now| now.as_duration())
 }
 
 /// Makes a store stop its calls when their budget is spent.
 pub(crate) fn watch<T: AsMut<Budget> + 'static>(store: &mut Store<T>) {
     store.epoch_deadline_callback(|mut context| {
-        let now = ThreadTime::try_now().ok().map(|now| now.as_duration());
-        Ok(context.data_mut().as_mut().look(now))
+        Ok(context.data_mut().as_mut().look(processor_time()))
     });
 }
 
@@ -52,7 +72,7 @@ pub(crate) fn watch<T: AsMut<Budget> + 'static>(store: &mut Store<T>) {
 /// take three [ticks](crate::ticker::TICK).
 pub(crate) fn grant<T: AsMut<Budget>>(store: &mut Store<T>, limit: Duration) {
     let half = limit / 2;
-    *store.data_mut().as_mut() = Budget { half, since: None };
+    *store.data_mut().as_mut() = Budget { half, since: None, waited: Duration::ZERO };
     store.set_epoch_deadline(ticks(half));
 }
 
@@ -72,7 +92,7 @@ mod tests {
 
     #[test]
     fn time_in_which_the_thread_did_not_run_is_not_counted() {
-        let mut budget = Budget { half: 10 * MS, since: None };
+        let mut budget = Budget { half: 10 * MS, ..Budget::default() };
         assert_eq!(continues(budget.look(Some(500 * MS))), Some(ticks(10 * MS)));
         for _ in 0..100 {
             assert_eq!(continues(budget.look(Some(500 * MS))), Some(ticks(10 * MS)));
@@ -83,7 +103,7 @@ mod tests {
 
     #[test]
     fn without_a_clock_for_the_thread_the_wall_clock_decides() {
-        let mut budget = Budget { half: 10 * MS, since: None };
+        let mut budget = Budget { half: 10 * MS, ..Budget::default() };
         assert_eq!(continues(budget.look(None)), Some(ticks(10 * MS)));
         assert_eq!(continues(budget.look(None)), None);
     }

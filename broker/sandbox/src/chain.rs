@@ -4,6 +4,7 @@
 
 mod exchange;
 mod explain;
+mod session;
 
 use std::sync::Arc;
 
@@ -13,18 +14,18 @@ use wasmqtt_core::judge::{
     Action, Connecting, Decision, Identity, Refusal, Request, Screened, Transformed,
 };
 use wasmqtt_core::message::{Changes, Message};
-use wasmqtt_core::time::Moment;
 
 pub use self::explain::{Answer, Decider, Reasons};
 use crate::convert::Verdict;
-use crate::decisions::{Decisions, Recalled};
+use crate::decisions::Recalled;
 use crate::error::CallError;
-use crate::guest::Guest;
 use crate::host::messages::Original;
 use crate::options::Fallback;
 use crate::plugin::Plugin;
-use crate::selection::{self, Selection};
-use crate::tally::{Hook, Outcome};
+use crate::selection::Selection;
+use crate::tally::Hook;
+
+pub(crate) use session::{Instances, Memory, Seat, Session};
 
 /// Most bytes of a topic, properties and payload together: what any packet can carry.
 const MESSAGE_MAX: usize = 268_435_455 - 16;
@@ -45,29 +46,16 @@ pub(crate) struct Chain {
     pub(crate) publish: Selection,
     /// Which transformers want which deliveries.
     pub(crate) deliver: Selection,
+    pub(crate) waits: Waits,
 }
 
-/// One worker's own instances, by the position of their plugin.
-pub(crate) struct Seat {
-    pub(crate) worker: usize,
-    pub(crate) guests: Box<[Option<Guest>]>,
-}
-
-/// What one worker remembers of the generation that it asks.
+/// What in a chain may wait for somebody outside of the broker.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
-    pub(crate) decisions: Decisions,
-    pub(crate) selections: selection::Memo,
-}
-
-/// A question on the data path: who answers, with which instances, and when.
-pub(crate) struct Session<'a> {
-    pub(crate) plugins: &'a [Plugin],
-    pub(crate) seat: &'a mut Seat,
-    pub(crate) memory: &'a mut Memory,
-    pub(crate) now: Moment,
-    /// Of the message that it is about.
-    pub(crate) hops: u8,
+pub(crate) struct Waits {
+    /// An authorizer.
+    pub(crate) authorize: bool,
+    /// Transformers of publications, those among them that have an authorizer asked that waits.
+    pub(crate) publish: Places,
 }
 
 impl Chain {
@@ -142,6 +130,39 @@ impl Chain {
         decision
     }
 
+    /// Whether anything here may wait.
+    #[inline]
+    pub(crate) fn waits(&self) -> bool {
+        self.waits.authorize || !self.waits.publish.is_empty()
+    }
+
+    /// Whether an authorizer that may wait might have to be asked.
+    pub(crate) fn waits_to_authorize(
+        &self,
+        session: &mut Session<'_>,
+        client: &Arc<Client>,
+        request: &Request<'_>,
+    ) -> bool {
+        self.waits.authorize
+            && match session.recall(client, request, &self.authorize, 0) {
+                Recalled::Answer(..) | Recalled::Abstained => false,
+                Recalled::Ask(from) => {
+                    let later = self.authorize.get(from..).unwrap_or_default();
+                    later.iter().any(|place| session.waits_for(*place, request.action))
+                }
+            }
+    }
+
+    /// Whether a transformer that may wait might have to be asked: what one makes of the message decides whether the
+    /// next one wants it.
+    pub(crate) fn waits_to_transform(&self, memory: &mut Memory, message: &Message) -> bool {
+        !self.waits.publish.is_empty()
+            && self.publish.next(&mut memory.selections, message, 0).is_some_and(|(step, _)| {
+                let waits = |place: &usize| self.waits.publish.contains(place);
+                self.publish.places_from(step).iter().any(waits)
+            })
+    }
+
     fn by_default(&self, receives: bool) -> Decision {
         match self.default {
             _ if receives => Decision::Allow,
@@ -163,8 +184,8 @@ impl Chain {
         {
             let now = session.now;
             from = step + 1;
-            let Some((plugin, slot, worker)) = session.at(place) else { continue };
-            let (original, result) = plugin.on_publish(slot, worker, now, Original::Owned(message));
+            let Some((plugin, slot)) = session.at(Hook::OnPublish, place) else { continue };
+            let (original, result) = plugin.on_publish(slot, now, Original::Owned(message));
             let Some(Original::Owned(original)) = original else {
                 return Transformed::Reject(failed());
             };
@@ -227,9 +248,9 @@ impl Chain {
             let Some((step, place)) = wanting else { break };
             let now = session.now;
             from = step + 1;
-            let Some((plugin, slot, worker)) = session.at(place) else { continue };
+            let Some((plugin, slot)) = session.at(Hook::OnDeliver, place) else { continue };
             let original = Original::Shared(Arc::clone(current));
-            match plugin.on_deliver(slot, worker, now, subscriber, original) {
+            match plugin.on_deliver(slot, now, subscriber, original) {
                 Ok((Verdict::Forward, changes)) if changes.is_empty() => {}
                 Ok((Verdict::Forward, changes)) => {
                     let asking = |session: &mut Session<'_>, request: &Request<'_>| {
@@ -278,81 +299,6 @@ impl Chain {
             Decision::AllowUpTo(max) => request.qos <= max,
             Decision::Deny(_) => false,
         }
-    }
-}
-
-impl<'a> Session<'a> {
-    fn at(&mut self, place: usize) -> Option<(&'a Plugin, &mut Option<Guest>, usize)> {
-        let plugin = self.plugins.get(place)?;
-        Some((plugin, self.seat.guests.get_mut(place)?, self.seat.worker))
-    }
-
-    fn recall(
-        &self,
-        client: &Arc<Client>,
-        request: &Request<'_>,
-        places: &[usize],
-        from: usize,
-    ) -> Recalled {
-        let asks = |place: usize| {
-            let plugin = self.plugins.get(place);
-            plugin.is_some_and(|plugin| plugin.registration.authorize.contain(request.action))
-        };
-        self.memory.decisions.recall(self.now, client, request, places, from, asks)
-    }
-
-    /// What one authorizer answers, remembered for as long as it says; none: it abstains. An error is true where it
-    /// denies.
-    fn ask(
-        &mut self,
-        place: usize,
-        client: &Arc<Client>,
-        request: &Request<'_>,
-    ) -> Result<Option<Decision>, bool> {
-        let hops = self.hops;
-        let Some((plugin, slot, worker)) = self.at(place) else { return Err(false) };
-        match plugin.authorize(slot, worker, hops, client, request) {
-            Ok((decision, reuse_ms)) => {
-                let decisions = &mut self.memory.decisions;
-                decisions.keep(self.now, client, request, place, decision.as_ref(), reuse_ms);
-                Ok(decision)
-            }
-            Err(error) => {
-                plugin.complain("authorize", &error);
-                Err(!plugin.fails_open())
-            }
-        }
-    }
-
-    /// Denials count whether or not somebody was asked again.
-    fn count_reused(&mut self, place: Option<usize>, decision: &Decision) {
-        if matches!(decision, Decision::Deny(_))
-            && let Some((plugin, _, worker)) = place.and_then(|place| self.at(place))
-        {
-            plugin.tallies.count(Some(worker), Hook::Authorize, Outcome::DenyReused);
-        }
-    }
-
-    /// Where somebody was asked for a decision, takes note of clients that insist.
-    fn conclude(
-        &mut self,
-        client: &Arc<Client>,
-        request: &Request<'_>,
-        place: Option<usize>,
-        decision: &Decision,
-        asked: bool,
-    ) {
-        match decision {
-            _ if !asked => {}
-            Decision::Deny(refusal) => {
-                self.memory.decisions.denied(self.now, client, request, place, refusal);
-            }
-            _ => self.memory.decisions.allowed(client, request),
-        }
-    }
-
-    fn fails_open(&self, place: usize) -> bool {
-        self.plugins.get(place).is_some_and(Plugin::fails_open)
     }
 }
 

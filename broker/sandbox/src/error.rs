@@ -100,7 +100,7 @@ pub enum LoadCause {
     NoLifecycle,
     #[error("{0}")]
     Limits(String),
-    #[error("`{filter}` in `grants.{grant}` is not a topic filter: {why}")]
+    #[error("`{filter}` in `grants.{grant}` cannot be granted: {why}")]
     Grant { grant: &'static str, filter: String, why: String },
     #[error(
         "`broker.observe` names it, but it does not export wasmqtt:plugin/observation@0.1.0; take it out \
@@ -123,6 +123,12 @@ pub enum LoadCause {
     Duplicate,
     #[error("there is no plugin `{plugin}`, which its {chain} chain names{}", list(.known))]
     NoSuchPlugin { plugin: String, chain: &'static str, known: Vec<String> },
+    #[error(
+        "its transform chain names plugin `{plugin}`, which changes deliveries and has `reauthorize`, and its authorize \
+         chain names `{authorizer}`, which may wait for a web service: a delivery cannot wait; take one of the two out \
+         of its chain, or leave out `reauthorize`"
+    )]
+    DeliveryWaits { plugin: String, authorizer: String },
     #[error("its {chain} chain names plugin `{plugin}` twice; name it once")]
     ChainedTwice { plugin: String, chain: &'static str },
     #[error(
@@ -188,16 +194,21 @@ pub(crate) enum CallError {
     /// It was not asked, because it failed too often.
     #[error("it is not asked for now, because it lost too many instances; see the lines before")]
     Suspended,
-    /// All instances were busy for the whole deadline.
+    /// It was not asked where nobody may wait.
     #[error(
-        "all its {instances} instances were busy for {waited:?}; raise the number of \
-         authentication instances"
+        "it may wait for a web service, which nobody can do here: where retained messages are checked again for \
+         their publishers, only what it answered before with a time of reuse counts"
     )]
+    Waits,
+    /// All instances were busy for the whole deadline.
+    #[error("all its {instances} instances were busy for {waited:?}; raise {limit}")]
     Busy {
         /// How many there are.
         instances: usize,
         /// How long was waited.
         waited: Duration,
+        /// What there could be more of.
+        limit: &'static str,
     },
 }
 

@@ -10,11 +10,13 @@ use wasmqtt_core::client::ListenerId;
 use wasmqtt_core::observe::{Event, Kind, Kinds, Subject};
 use wasmtime::component::{Component, Linker};
 
-use crate::chain::{Chain, Places, Seat};
+use crate::chain::{Chain, Places, Seat, Waits};
+use crate::elsewhere::SharedDecisions;
 use crate::engine::Machine;
 use crate::error::{LoadCause, LoadError};
 use crate::guest::Guest;
 use crate::host::Host;
+use crate::http::HttpPort;
 use crate::linker::{self, Blueprint};
 use crate::loader::{self, Digest};
 use crate::metrics::Registry;
@@ -41,6 +43,10 @@ pub struct Generation {
     seats: Box<[Mutex<Option<Seat>>]>,
     /// By plugin: the instance of one that observes.
     observers: Box<[Option<Stand>]>,
+    /// Whether any chain has a plugin that may wait on the data path.
+    pub(crate) waits: bool,
+    /// What is remembered of chains that have.
+    pub(crate) shared: SharedDecisions,
 }
 
 impl std::fmt::Debug for Generation {
@@ -59,6 +65,8 @@ impl Generation {
             internal: Chain::default(),
             seats: [].into(),
             observers: [].into(),
+            waits: false,
+            shared: SharedDecisions::default(),
         }
     }
 
@@ -140,6 +148,7 @@ pub(crate) struct Preparation<'a> {
     pub(crate) authentication_instances: usize,
     pub(crate) revocations: &'a Arc<Revocations>,
     pub(crate) clock: &'a Clock,
+    pub(crate) http: &'a HttpPort,
     /// What runs now: its compiled components and counts are taken over.
     pub(crate) running: Arc<Generation>,
     /// Where plugins publish.
@@ -185,7 +194,8 @@ impl Preparation<'_> {
             let judges = chains
                 .iter()
                 .any(|chain| chain.authorize.contains(name) || chain.transform.contains(name));
-            let wanted = if judges { seats.as_mut_slice() } else { &mut [] };
+            let waits = linked.blueprint.waits;
+            let wanted = if judges && !waits { seats.as_mut_slice() } else { &mut [] };
             match self.prove(spec, linked, &listeners, wanted) {
                 Ok((plugin, observer)) => {
                     plugins.push(plugin);
@@ -198,6 +208,9 @@ impl Preparation<'_> {
                 seat.resize_with(plugins.len(), || None);
             }
         }
+        for chain in chains {
+            check_deliveries(chain, &plugins, &mut errors);
+        }
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -205,10 +218,14 @@ impl Preparation<'_> {
         let seats = seats
             .map(|(worker, guests)| Mutex::new(Some(Seat { worker, guests: guests.into() })))
             .collect();
+        let (chains, internal) = (lay_out(chains, &plugins), internal(chains, &plugins));
+        let waits = chains.iter().flatten().chain([&internal]).any(Chain::waits);
         Ok(Generation {
             number: 0,
-            chains: lay_out(chains, &plugins),
-            internal: internal(chains, &plugins),
+            chains,
+            internal,
+            waits,
+            shared: SharedDecisions::new(self.revocations),
             observers: observers.into(),
             plugins: plugins.into(),
             seats,
@@ -273,7 +290,7 @@ impl Preparation<'_> {
         let running = self.running.plugins.iter().find(|plugin| plugin.spec.name == spec.name);
         let tallies = running.map(|plugin| Arc::clone(&plugin.tallies));
         let shape = &linked.blueprint.shape;
-        let authenticates = shape.authenticates() || shape.exchanges();
+        let off_path = shape.authenticates() || shape.exchanges() || linked.blueprint.waits;
         let (plugin, first) = Plugin::prove(Parts {
             spec: spec.clone(),
             digest: linked.digest,
@@ -291,8 +308,9 @@ impl Preparation<'_> {
             ticker: Arc::clone(self.machine.ticker()),
             authentication_instances: self.authentication_instances,
             outbox: Arc::clone(self.outbox),
+            http: self.http.clone(),
         })?;
-        if authenticates {
+        if off_path {
             plugin.keep(first);
         }
         // A second one always: an instance that registers something else than the last is found here
@@ -374,6 +392,25 @@ fn check_chain(
     }
 }
 
+/// Refuses what would have deliveries wait: a transformer that has an authorizer asked which may.
+fn check_deliveries(chain: &ChainSpec, plugins: &[Plugin], errors: &mut Vec<LoadError>) {
+    let find = |name: &&String| plugins.iter().find(|plugin| plugin.spec.name == **name);
+    let Some(authorizer) =
+        chain.authorize.iter().filter_map(|name| find(&name)).find(|it| it.waits())
+    else {
+        return;
+    };
+    for plugin in chain.transform.iter().filter_map(|name| find(&name)) {
+        if plugin.spec.reauthorize && !plugin.registration.on_deliver.is_empty() {
+            let cause = LoadCause::DeliveryWaits {
+                plugin: plugin.spec.name.clone(),
+                authorizer: authorizer.spec.name.clone(),
+            };
+            errors.push(LoadError::listener(&chain.name, cause));
+        }
+    }
+}
+
 fn listener_names(chains: &[ChainSpec]) -> Arc<[Box<str>]> {
     let mut names: Vec<Box<str>> = Vec::new();
     for chain in chains {
@@ -402,7 +439,18 @@ fn internal(specs: &[ChainSpec], plugins: &[Plugin]) -> Chain {
         Some((place, &plugins.get(place)?.registration.on_publish))
     });
     // The numbers before it are those of the listeners.
-    Chain { publish: Selection::new(specs.len() * 2, wanted), ..Chain::default() }
+    let publish = Selection::new(specs.len() * 2, wanted);
+    let waits = Waits { authorize: false, publish: waiting(&publish, plugins, false) };
+    Chain { publish, waits, ..Chain::default() }
+}
+
+/// Those of a chain's transformers that may wait, or have an authorizer asked that may.
+fn waiting(publish: &Selection, plugins: &[Plugin], authorize: bool) -> Places {
+    let waits = |place: &usize| {
+        let plugin = plugins.get(*place);
+        plugin.is_some_and(|plugin| plugin.waits() || authorize && plugin.spec.reauthorize)
+    };
+    publish.places_from(0).iter().copied().filter(waits).collect()
 }
 
 /// Names become positions, and what nobody wants is left out.
@@ -422,13 +470,21 @@ fn lay_out(specs: &[ChainSpec], plugins: &[Plugin]) -> Box<[Option<Chain>]> {
             let wanted = |place: &usize| plugins.get(*place).is_some_and(wanted);
             names.iter().filter_map(find).filter(wanted).collect()
         };
+        let (authorize, publish) = (
+            places(&spec.authorize, &|_| true),
+            selection(0, |registration| &registration.on_publish),
+        );
+        let judged = |place: &usize| plugins.get(*place).is_some_and(Plugin::waits);
+        let waits = authorize.iter().any(judged);
+        let waits = Waits { authorize: waits, publish: waiting(&publish, plugins, waits) };
         let chain = Chain {
             anonymous: spec.anonymous,
             default: spec.default,
             authenticate: places(&spec.authenticate, &|_| true),
-            authorize: places(&spec.authorize, &|_| true),
+            authorize,
             receive: places(&spec.authorize, &|plugin| plugin.registration.authorize.receive),
-            publish: selection(0, |registration| &registration.on_publish),
+            publish,
+            waits,
             deliver: selection(1, |registration| &registration.on_deliver),
         };
         let place = usize::from(spec.listener.0);

@@ -156,7 +156,7 @@ impl Guest {
 
     fn init(
         store: &mut Store<Host>,
-        Blueprint { pre, shape }: &Blueprint,
+        Blueprint { pre, shape, .. }: &Blueprint,
         config: &str,
     ) -> wasmtime::Result<(Hooks, Said)> {
         let instance = pre.instantiate(&mut *store)?;

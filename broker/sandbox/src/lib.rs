@@ -12,11 +12,13 @@ mod budget;
 mod chain;
 mod convert;
 mod decisions;
+mod elsewhere;
 mod engine;
 mod error;
 mod generation;
 mod guest;
 mod host;
+mod http;
 mod kv;
 mod linker;
 mod loader;
@@ -40,8 +42,10 @@ mod tests;
 mod ticker;
 
 pub use chain::{Answer, Decider, Reasons};
+pub use elsewhere::PatientJudge;
 pub use error::{LoadCause, LoadError};
 pub use generation::Generation;
+pub use http::{HttpClient, HttpLimits, HttpPort, HttpRequest, HttpResponse};
 pub use linker::Capability;
 pub use observe::Outlet;
 pub use options::{

@@ -6,7 +6,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
 use crate::bindings::wasmqtt::plugin::{
-    clients, clock, kv, log, messages, metrics, publisher, random, revocation,
+    clients, clock, http, kv, log, messages, metrics, publisher, random, revocation,
 };
 use crate::error::LoadCause;
 use crate::guest::Shape;
@@ -19,11 +19,12 @@ const VERSION: (u64, u64) = (0, 1);
 const IMPORTS: [&str; 7] = ["types", "log", "clock", "random", "clients", "identities", "messages"];
 /// A capability that the operator grants: the interface, whether it is granted, and how that is written.
 type Granted = (&'static str, fn(&Grants) -> bool, &'static str);
-const GRANTED: [Granted; 4] = [
+const GRANTED: [Granted; 5] = [
     ("publisher", |grants| !grants.publish.is_empty(), "publish = [\"TOPIC/FILTER\"]"),
     ("revocation", |grants| grants.revocation, "revocation = true"),
     ("kv", |grants| grants.kv, "kv = true"),
     ("metrics", |grants| grants.metrics, "metrics = true"),
+    ("http", |grants| !grants.http.is_empty(), "http = [\"https://HOST/PATH\"]"),
 ];
 const EXPORTS: [&str; 6] = [
     "lifecycle",
@@ -60,6 +61,8 @@ impl Capability {
 pub(crate) struct Blueprint {
     pub(crate) pre: InstancePre<Host>,
     pub(crate) shape: Shape,
+    /// It may wait for somebody outside of the broker.
+    pub(crate) waits: bool,
 }
 
 /// Makes a linker with every capability. What may be imported is checked by [`link`].
@@ -74,6 +77,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     revocation::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     kv::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     metrics::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
+    http::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     Ok(linker)
 }
 
@@ -90,6 +94,9 @@ pub(crate) fn link(
             return Err(LoadCause::Import { import: name.into(), why });
         }
     }
+    let waits = ty.imports(engine).any(|(name, _)| {
+        name.strip_prefix(CONTRACT).is_some_and(|rest| interface(rest).0 == "http")
+    });
     let mut has_lifecycle = false;
     for (name, _) in ty.exports(engine) {
         match name.strip_prefix(CONTRACT).map(interface) {
@@ -118,7 +125,7 @@ pub(crate) fn link(
     }
     let pre = linker.instantiate_pre(component).map_err(contract)?;
     let shape = Shape::of(&pre).map_err(contract)?;
-    Ok(Blueprint { pre, shape })
+    Ok(Blueprint { pre, shape, waits })
 }
 
 /// The name of an interface of the contract, and whether its version is one that this broker speaks.

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use wasmqtt_core::client::ListenerId;
 use wasmqtt_core::time::Moment;
 
+use crate::http::{HttpLimits, HttpPort};
+
 /// How the plugin host is set up; fixed for the life of the process.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -21,11 +23,19 @@ pub struct Options {
     pub authentication_instances: usize,
     /// The broker's clock: when what plugins keep expires.
     pub clock: Clock,
+    /// How plugins reach web services.
+    pub http: HttpPort,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { workers: 1, cache_dir: None, authentication_instances: 4, clock: Clock::default() }
+        Self {
+            workers: 1,
+            cache_dir: None,
+            authentication_instances: 4,
+            clock: Clock::default(),
+            http: HttpPort::default(),
+        }
     }
 }
 
@@ -95,6 +105,8 @@ pub struct PluginLimits {
     /// Bytes of what the plugin keeps in `kv`, all instances together; at most
     /// [`KV_MAX`](Self::KV_MAX).
     pub kv: u64,
+    /// Of one with [`Grants::http`].
+    pub http: HttpLimits,
 }
 
 impl PluginLimits {
@@ -132,7 +144,7 @@ impl PluginLimits {
         if self.kv > Self::KV_MAX {
             return Some("`kv` must be at most 1 GiB".into());
         }
-        None
+        self.http.fault()
     }
 }
 
@@ -149,6 +161,7 @@ impl Default for PluginLimits {
             table_elements: 20_000,
             host_call_bytes: Self::HOST_CALL_BYTES_MAX,
             kv: 1 << 20,
+            http: HttpLimits::default(),
         }
     }
 }
@@ -166,6 +179,8 @@ pub struct Grants {
     pub publish: Vec<String>,
     /// Whether it may have metrics of its own.
     pub metrics: bool,
+    /// URL prefixes: which web services the plugin may ask.
+    pub http: Vec<String>,
 }
 
 /// One plugin of the configuration.

@@ -21,6 +21,7 @@ use crate::guest::{Guest, Round, Start};
 use crate::host::Surroundings;
 use crate::host::log::{Leave, LineBudget};
 use crate::host::messages::Original;
+use crate::http::{HttpPort, Web};
 use crate::kv::Store;
 use crate::linker::Blueprint;
 use crate::loader::Digest;
@@ -28,7 +29,7 @@ use crate::metrics::Registry;
 use crate::observe::Observed;
 use crate::options::{Clock, OnFailure, PluginSpec};
 use crate::outbox::{Outbox, Publisher};
-use crate::pool::Pool;
+use crate::pool::{Lease, Pool};
 use crate::registration::Registration;
 use crate::revocation::Revocations;
 use crate::tally::{Hook, Outcome, Tallies};
@@ -58,6 +59,18 @@ pub(crate) struct Plugin {
     pool: Pool<Guest>,
 }
 
+/// The instance that answers one call.
+pub(crate) enum Slot<'a> {
+    /// That of the worker of this number.
+    Own(&'a mut Option<Guest>, usize),
+    /// One that is nobody's own.
+    Lent(Box<Lease<'a, Guest>>),
+    /// Nobody's, of whoever tries a plugin out.
+    Probed(&'a mut Option<Guest>),
+    /// There is none.
+    None(CallError),
+}
+
 /// What a plugin is made of, before it is proved.
 pub(crate) struct Parts {
     pub(crate) spec: PluginSpec,
@@ -73,12 +86,17 @@ pub(crate) struct Parts {
     pub(crate) ticker: Arc<Ticker>,
     pub(crate) authentication_instances: usize,
     pub(crate) outbox: Arc<Outbox>,
+    pub(crate) http: HttpPort,
 }
 
 impl Plugin {
     /// Starts a first instance and takes its registration. The instance comes with it.
     pub(crate) fn prove(parts: Parts) -> Result<(Self, Guest), LoadCause> {
         let Parts { spec, digest, component, blueprint, tallies, listeners, ticker, .. } = parts;
+        let instances = match blueprint.waits {
+            true => spec.limits.http.at_once as usize,
+            false => parts.authentication_instances,
+        };
         let surroundings = Arc::new(Surroundings {
             name: spec.name.as_str().into(),
             listeners,
@@ -89,6 +107,8 @@ impl Plugin {
             metrics: parts.metrics,
             kv_limit: usize::try_from(spec.limits.kv).unwrap_or(usize::MAX),
             publisher: publisher(&spec, &parts.outbox),
+            http: Web::new(parts.http, &spec.grants.http, spec.limits.http)
+                .map_err(|(filter, why)| LoadCause::Grant { grant: "http", filter, why })?,
         });
         let begin = Instant::now();
         let start = Start {
@@ -113,7 +133,7 @@ impl Plugin {
             ticker,
             restart,
             complaints: LineBudget::new(COMPLAINTS_PER_SECOND),
-            pool: Pool::new(parts.authentication_instances),
+            pool: Pool::new(instances),
         };
         Ok((plugin, guest))
     }
@@ -134,7 +154,12 @@ impl Plugin {
         Ok(guest)
     }
 
-    /// Gives the plugin an instance that answers authentications.
+    /// Whether a call may wait for somebody outside of the broker.
+    pub(crate) fn waits(&self) -> bool {
+        self.blueprint.waits
+    }
+
+    /// Gives the plugin an instance that answers wherever there is time.
     pub(crate) fn keep(&self, guest: Guest) {
         self.pool.add(guest);
     }
@@ -171,25 +196,44 @@ impl Plugin {
         question: impl FnOnce(&mut Guest, Duration, &str) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
         let deadline = self.spec.limits.authenticate;
-        let Some(mut lease) = self.pool.lease(Instant::now() + deadline) else {
-            self.tallies.count(None, hook, Outcome::Failure);
-            return Err(CallError::Busy { instances: self.pool.max(), waited: deadline });
-        };
+        let mut lease = self.lease(hook)?;
         let listeners = &self.surroundings.listeners;
         let listener = listeners.get(usize::from(connecting.listener.0)).map_or("", |name| name);
         self.ask(hook, &mut lease.slot, None, |guest| question(guest, deadline, listener))
     }
 
+    /// An instance for one call, off the data path. Blocks.
+    pub(crate) fn pooled(&self, hook: Hook) -> Slot<'_> {
+        self.lease(hook).map_or_else(Slot::None, |lease| Slot::Lent(Box::new(lease)))
+    }
+
+    /// An instance that is no worker's own. Waits for one, no longer than a call may take.
+    fn lease(&self, hook: Hook) -> Result<Lease<'_, Guest>, CallError> {
+        let limits = &self.spec.limits;
+        let patience = match self.waits() {
+            true => limits.authenticate + limits.http.time,
+            false => limits.authenticate,
+        };
+        self.pool.lease(Instant::now() + patience).ok_or_else(|| {
+            self.tallies.count(None, hook, Outcome::Failure);
+            let limit = if self.waits() {
+                "`limits.http_at_once`"
+            } else {
+                "the number of authentication instances"
+            };
+            CallError::Busy { instances: self.pool.max(), waited: patience, limit }
+        })
+    }
+
     /// Asks whether a client may do something, none = it abstains, and for how many milliseconds that may be reused.
     pub(crate) fn authorize(
         &self,
-        slot: &mut Option<Guest>,
-        worker: usize,
+        slot: Slot<'_>,
         hops: u8,
         client: &Arc<Client>,
         request: &Request<'_>,
     ) -> Result<(Option<Decision>, u32), CallError> {
-        self.ask(Hook::Authorize, slot, Some(worker), |guest| {
+        self.ask_in(Hook::Authorize, slot, |guest| {
             guest.authorize(self.spec.limits.call, hops, client, request)
         })
     }
@@ -197,13 +241,12 @@ impl Plugin {
     /// Asks what should become of a publication. The message comes back as it was.
     pub(crate) fn on_publish(
         &self,
-        slot: &mut Option<Guest>,
-        worker: usize,
+        slot: Slot<'_>,
         now: Moment,
         message: Original,
     ) -> (Option<Original>, Result<(Verdict, Changes), CallError>) {
         let mut kept = Some(message);
-        let result = self.ask(Hook::OnPublish, slot, Some(worker), |guest| {
+        let result = self.ask_in(Hook::OnPublish, slot, |guest| {
             let Some(message) = kept.take() else { return Err(CallError::Suspended) };
             let (original, result) = guest.on_publish(self.spec.limits.call, now, message);
             kept = original;
@@ -215,15 +258,28 @@ impl Plugin {
     /// Asks what should become of one delivery.
     pub(crate) fn on_deliver(
         &self,
-        slot: &mut Option<Guest>,
-        worker: usize,
+        slot: Slot<'_>,
         now: Moment,
         subscriber: &Arc<Client>,
         message: Original,
     ) -> Result<(Verdict, Changes), CallError> {
-        self.ask(Hook::OnDeliver, slot, Some(worker), |guest| {
+        self.ask_in(Hook::OnDeliver, slot, |guest| {
             guest.on_deliver(self.spec.limits.call, now, subscriber, message).1
         })
+    }
+
+    fn ask_in<T: Answer>(
+        &self,
+        hook: Hook,
+        slot: Slot<'_>,
+        question: impl FnOnce(&mut Guest) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        match slot {
+            Slot::Own(slot, worker) => self.ask(hook, slot, Some(worker), question),
+            Slot::Lent(mut lease) => self.ask(hook, &mut lease.slot, None, question),
+            Slot::Probed(slot) => self.ask(hook, slot, None, question),
+            Slot::None(error) => Err(error),
+        }
     }
 
     /// Tells what happened.
@@ -354,6 +410,12 @@ fn check(registration: &Registration, blueprint: &Blueprint) -> Result<(), Strin
             .into());
     }
     let actions = registration.authorize;
+    if blueprint.waits && (actions.receive || !registration.on_deliver.is_empty()) {
+        return Err("it wants to judge deliveries (receive or on-deliver), but it imports \
+                    wasmqtt:plugin/http@0.1.0, and a delivery cannot wait for a web service; let it judge \
+                    subscriptions and publications instead, or do without http"
+            .into());
+    }
     if (actions.publish || actions.subscribe || actions.receive) && !shape.authorizes() {
         return Err("it wants to authorize, but does not export \
                     wasmqtt:plugin/authorization@0.1.0"

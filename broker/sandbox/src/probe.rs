@@ -16,12 +16,9 @@ use crate::guest::Guest;
 use crate::host::messages::Original;
 use crate::loader::{self, Loaded};
 use crate::options::PluginSpec;
-use crate::plugin::Plugin;
+use crate::plugin::{Plugin, Slot};
 use crate::sandbox::Sandbox;
 use crate::selection::{Memo, Selection};
-
-/// The worker that a probe pretends to be.
-const WORKER: usize = 0;
 
 /// What an authenticator answered.
 #[derive(Clone, Debug)]
@@ -169,7 +166,7 @@ impl Probe {
         client: &Arc<Client>,
         request: &Request<'_>,
     ) -> Result<Option<Decision>, String> {
-        let answer = self.plugin.authorize(&mut self.guest, WORKER, 0, client, request);
+        let answer = self.plugin.authorize(Slot::Probed(&mut self.guest), 0, client, request);
         answer.map(|(decision, _)| decision).map_err(words)
     }
 
@@ -180,7 +177,7 @@ impl Probe {
     pub fn on_publish(&mut self, now: Moment, message: Message) -> Result<Treatment, String> {
         let original = Original::Owned(message);
         self.plugin
-            .on_publish(&mut self.guest, WORKER, now, original)
+            .on_publish(Slot::Probed(&mut self.guest), now, original)
             .1
             .map(treatment)
             .map_err(words)
@@ -198,7 +195,7 @@ impl Probe {
     ) -> Result<Treatment, String> {
         let original = Original::Shared(Arc::clone(message));
         self.plugin
-            .on_deliver(&mut self.guest, WORKER, now, subscriber, original)
+            .on_deliver(Slot::Probed(&mut self.guest), now, subscriber, original)
             .map(treatment)
             .map_err(words)
     }

@@ -17,7 +17,8 @@ use wasmqtt_core::message::Message;
 use wasmqtt_core::time::Moment;
 use wasmtime::component::Linker;
 
-use crate::chain::{Memory, Seat, Session};
+use crate::chain::{Chain, Instances, Memory, Seat, Session};
+use crate::elsewhere::PatientJudge;
 use crate::engine::Machine;
 use crate::error::{LoadCause, LoadError};
 use crate::generation::{Generation, Preparation};
@@ -27,6 +28,7 @@ use crate::linker;
 use crate::observe::{Audience, Outlet};
 use crate::options::{ChainSpec, Options, PluginSpec};
 use crate::outbox::Outbox;
+use crate::plugin::Plugin;
 use crate::revocation::{Missed, Revocations};
 
 /// The plugin host of a broker.
@@ -98,6 +100,7 @@ impl Sandbox {
             authentication_instances: self.options.authentication_instances,
             revocations: &self.revocations,
             clock: &self.options.clock,
+            http: &self.options.http,
             running: self.hub.current.load_full(),
             outbox: &self.hub.outbox,
         }
@@ -154,6 +157,12 @@ impl Sandbox {
         WorkerJudge { hub, generation, seat, memory, revocations, revoked }
     }
 
+    /// Makes judges for questions that would have a worker wait, each for one packet and on a thread that may block.
+    pub fn patient_judges(&self) -> impl Fn() -> PatientJudge + Send + Sync + 'static {
+        let hub = Arc::clone(&self.hub);
+        move || PatientJudge::new(hub.current())
+    }
+
     /// Ready once plugins have revoked rights: with the clients whose sessions are to be judged again. Workers have
     /// been told to forget what they remember about them. For one caller.
     pub fn poll_revocations(&self, cx: &mut Context<'_>) -> Poll<Vec<Subject>> {
@@ -193,6 +202,12 @@ impl Gate for SandboxGate {
             Some(chain) => chain.authenticate(&generation.plugins, connecting),
             None => Err(Refusal::new(ReasonCode::NotAuthorized)),
         }
+    }
+
+    fn waits(&self, listener: ListenerId) -> bool {
+        let generation = self.hub.current.load();
+        let waits = |place: &usize| generation.plugins.get(*place).is_some_and(Plugin::waits);
+        generation.chain(listener).is_some_and(|chain| chain.authenticate.iter().any(waits))
     }
 
     fn begin(&self, connecting: &Connecting, method: &str, data: &[u8]) -> Result<Step, Refusal> {
@@ -236,12 +251,14 @@ pub struct WorkerJudge {
 
 fn session<'a>(
     generation: &'a Generation,
-    seat: &'a mut Seat,
-    memory: &'a mut Memory,
+    chain: &Chain,
+    (seat, memory, revoked): (&'a mut Seat, &'a mut Memory, u64),
     now: Moment,
     hops: u8,
 ) -> Session<'a> {
-    Session { plugins: &generation.plugins, seat, memory, now, hops }
+    let (plugins, instances) = (&*generation.plugins, Instances::Seat(seat));
+    let shared = chain.waits.authorize.then_some(&generation.shared);
+    Session { plugins, instances, memory, shared, revoked, now, hops }
 }
 
 impl WorkerJudge {
@@ -293,7 +310,8 @@ impl Judge for WorkerJudge {
         let Some(chain) = self.generation.chain(client.listener) else {
             return Decision::Deny(Refusal::new(ReasonCode::NotAuthorized));
         };
-        let mut session = session(&self.generation, &mut self.seat, &mut self.memory, now, 0);
+        let own = (&mut self.seat, &mut self.memory, self.revoked);
+        let mut session = session(&self.generation, chain, own, now, 0);
         chain.authorize(&mut session, client, request)
     }
 
@@ -307,8 +325,31 @@ impl Judge for WorkerJudge {
             return Transformed::Reject(Refusal::new(ReasonCode::NotAuthorized));
         };
         let hops = message.hops();
-        let mut session = session(&self.generation, &mut self.seat, &mut self.memory, now, hops);
+        let own = (&mut self.seat, &mut self.memory, self.revoked);
+        let mut session = session(&self.generation, chain, own, now, hops);
         chain.transform(&mut session, client, message)
+    }
+
+    #[inline]
+    fn waits(&self, listener: ListenerId) -> bool {
+        self.generation.waits && self.generation.chain(listener).is_some_and(Chain::waits)
+    }
+
+    fn waits_to_authorize(
+        &mut self,
+        now: Moment,
+        client: &Arc<Client>,
+        request: &Request<'_>,
+    ) -> bool {
+        let Some(chain) = self.generation.chain(client.listener) else { return false };
+        let own = (&mut self.seat, &mut self.memory, self.revoked);
+        let mut session = session(&self.generation, chain, own, now, 0);
+        chain.waits_to_authorize(&mut session, client, request)
+    }
+
+    fn waits_to_transform(&mut self, listener: ListenerId, message: &Message) -> bool {
+        let chain = self.generation.chain(listener);
+        chain.is_some_and(|chain| chain.waits_to_transform(&mut self.memory, message))
     }
 
     #[inline]
@@ -328,7 +369,8 @@ impl Judge for WorkerJudge {
             return Screened::Skip;
         };
         let hops = message.hops();
-        let mut session = session(&self.generation, &mut self.seat, &mut self.memory, now, hops);
+        let own = (&mut self.seat, &mut self.memory, self.revoked);
+        let mut session = session(&self.generation, chain, own, now, hops);
         chain.screen(&mut session, subscriber, message)
     }
 }

@@ -92,6 +92,11 @@ impl Selection {
         }
     }
 
+    /// Who wants any message at all, as positions in the generation: from this position of the chain on.
+    pub(crate) fn places_from(&self, step: usize) -> &[usize] {
+        self.places.get(step..).unwrap_or_default()
+    }
+
     /// Whether no message is wanted.
     pub(crate) fn is_empty(&self) -> bool {
         self.choices.is_empty()

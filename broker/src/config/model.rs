@@ -243,6 +243,14 @@ pub struct PluginLimits {
     pub host_call_bytes: u64,
     /// Bytes of the keys and values it keeps; see [`Grants::kv`]. 1 KiB to 1 GiB. Default 1 MiB.
     pub kv: u64,
+    /// Longest that the HTTP requests of one call may take together; see [`Grants::http`]. 1 ms to 60 s. Default 5 s.
+    pub http_time: Duration,
+    /// Bytes of one request. 1 KiB to 16 MiB. Default 64 KiB.
+    pub http_request: u64,
+    /// Bytes of one reply. 1 KiB to 16 MiB. Default 64 KiB.
+    pub http_reply: u64,
+    /// Requests under way at once. 1 to 64. Default 16.
+    pub http_at_once: u32,
 }
 
 impl Default for PluginLimits {
@@ -257,6 +265,10 @@ impl Default for PluginLimits {
             log_lines_per_second: 100,
             host_call_bytes: 64 << 20,
             kv: 1 << 20,
+            http_time: Duration::from_secs(5),
+            http_request: 64 << 10,
+            http_reply: 64 << 10,
+            http_at_once: 16,
         }
     }
 }
@@ -274,6 +286,8 @@ pub struct Grants {
     pub publish: Vec<String>,
     /// Whether it may have metrics of its own. Default false.
     pub metrics: bool,
+    /// URL prefixes; it may ask web services below one of them. Default none.
+    pub http: Vec<String>,
 }
 
 /// A place in a configuration file, for messages about what is configured there.

@@ -137,6 +137,10 @@ fn write_plugin(out: &mut String, plugin: &Plugin) -> fmt::Result {
         log_lines_per_second,
         host_call_bytes,
         kv,
+        http_time,
+        http_request,
+        http_reply,
+        http_at_once,
     } = &plugin.limits;
     writeln!(out, "limits.memory = {}", text(&unit::size(*memory)))?;
     writeln!(out, "limits.call = {}", text(&unit::duration(*call)))?;
@@ -147,12 +151,17 @@ fn write_plugin(out: &mut String, plugin: &Plugin) -> fmt::Result {
     writeln!(out, "limits.log_lines_per_second = {log_lines_per_second}")?;
     writeln!(out, "limits.host_call_bytes = {}", text(&unit::size(*host_call_bytes)))?;
     writeln!(out, "limits.kv = {}", text(&unit::size(*kv)))?;
-    let Grants { topics, publish, revocation, kv, metrics } = &plugin.grants;
+    writeln!(out, "limits.http_time = {}", text(&unit::duration(*http_time)))?;
+    writeln!(out, "limits.http_request = {}", text(&unit::size(*http_request)))?;
+    writeln!(out, "limits.http_reply = {}", text(&unit::size(*http_reply)))?;
+    writeln!(out, "limits.http_at_once = {http_at_once}")?;
+    let Grants { topics, publish, revocation, kv, metrics, http } = &plugin.grants;
     writeln!(out, "grants.topics = {}", list(topics))?;
     writeln!(out, "grants.publish = {}", list(publish))?;
     writeln!(out, "grants.revocation = {revocation}")?;
     writeln!(out, "grants.kv = {kv}")?;
     writeln!(out, "grants.metrics = {metrics}")?;
+    writeln!(out, "grants.http = {}", list(http))?;
     if let Json::Object(config) = &plugin.config
         && !config.is_empty()
     {

@@ -3,52 +3,35 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::task::JoinHandle;
 use wasmqtt_codec::ReasonCode;
+use wasmqtt_core::client::ListenerId;
 use wasmqtt_core::judge::{Gate, Refusal};
 
+use crate::patience::Waiting;
 use crate::worker::Shared;
-
-/// Clients that wait for an authenticator, and how many may at once. Beyond, they are told that the server is busy:
-/// waiting longer than a client's patience helps nobody.
-#[derive(Debug)]
-pub(crate) struct Authentications {
-    waiting: AtomicUsize,
-    most: AtomicUsize,
-}
-
-impl Authentications {
-    /// Nobody waits, and `most` may.
-    pub(crate) fn new(most: u32) -> Self {
-        Self { waiting: AtomicUsize::new(0), most: AtomicUsize::new(most as usize) }
-    }
-
-    /// Changes the bound. Whoever waits goes on waiting.
-    pub(crate) fn set_most(&self, most: u32) {
-        self.most.store(most as usize, Ordering::Relaxed);
-    }
-}
 
 /// An answer that is on its way. Taken out of the queue when nobody waits for it any more.
 pub(super) struct Asking<T> {
-    call: JoinHandle<Result<T, Refusal>>,
+    call: Elsewhere<Result<T, Refusal>>,
     _place: Waiting,
 }
 
 impl<T: Send + 'static> Asking<T> {
-    /// Asks. A refusal when too many wait already.
+    /// Asks about a client of this listener. A refusal when too many wait already.
     pub(super) fn start(
         shared: &Shared,
+        listener: ListenerId,
         question: impl FnOnce(&dyn Gate) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<Self, Refusal> {
-        let Some(place) = Waiting::enter(&shared.authentications) else {
+        let gate = Arc::clone(&shared.gate);
+        let patient = gate.waits(listener);
+        let Some(place) = shared.patience.enter(listener, patient) else {
             return Err(Refusal::new(ReasonCode::ServerBusy));
         };
-        let gate = Arc::clone(&shared.gate);
-        let call = shared.control.spawn_blocking(move || question(&*gate));
+        let call = Elsewhere::start(shared, listener, patient, move || question(&*gate));
         Ok(Self { call, _place: place })
     }
 }
@@ -59,29 +42,56 @@ impl<T> Future for Asking<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = ready!(Pin::new(&mut self.call).poll(cx));
         // Where the call itself broke nobody said yes.
-        Poll::Ready(answer.unwrap_or_else(|_| Err(Refusal::new(ReasonCode::ServerUnavailable))))
+        Poll::Ready(answer.unwrap_or_else(|| Err(Refusal::new(ReasonCode::ServerUnavailable))))
     }
 }
 
-impl<T> Drop for Asking<T> {
+/// A call on a thread that may block. Nothing when it broke. Dropped before its turn, it is never made.
+pub(super) struct Elsewhere<R>(Pin<Box<dyn Future<Output = Option<R>> + Send>>);
+
+impl<R: Send + 'static> Elsewhere<R> {
+    /// Makes the call as soon as one of this listener may be made; `patient`: it may wait for somebody outside of the
+    /// broker.
+    pub(super) fn start(
+        shared: &Shared,
+        listener: ListenerId,
+        patient: bool,
+        call: impl FnOnce() -> R + Send + 'static,
+    ) -> Self {
+        let (patience, control) = (shared.patience.clone(), shared.control.clone());
+        Self(Box::pin(async move {
+            let turn = patience.turn(listener, patient).await;
+            let call = control.spawn_blocking(move || {
+                let answer = call();
+                drop(turn);
+                answer
+            });
+            Call(call).await
+        }))
+    }
+}
+
+impl<R> Future for Elsewhere<R> {
+    type Output = Option<R>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<R>> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+/// Taken out of the queue of threads when nobody waits for it any more.
+struct Call<R>(JoinHandle<R>);
+
+impl<R> Future for Call<R> {
+    type Output = Option<R>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<R>> {
+        Pin::new(&mut self.0).poll(cx).map(Result::ok)
+    }
+}
+
+impl<R> Drop for Call<R> {
     fn drop(&mut self) {
-        self.call.abort();
-    }
-}
-
-/// A place among those that wait for an authenticator.
-struct Waiting(Arc<Authentications>);
-
-impl Waiting {
-    fn enter(all: &Arc<Authentications>) -> Option<Self> {
-        let place = Self(Arc::clone(all));
-        let before = all.waiting.fetch_add(1, Ordering::Relaxed);
-        (before < all.most.load(Ordering::Relaxed)).then_some(place)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.0.abort();
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use wasmqtt_codec::{Frame, Next, ReasonCode, frame};
+use wasmqtt_core::client::ListenerId;
 use wasmqtt_core::connection::Connection;
 use wasmqtt_core::connection::handshake::{self, Hello};
 use wasmqtt_core::fault::Fault;
@@ -230,9 +231,10 @@ async fn ask<T: Send + 'static>(
     wire: &mut Wire,
     len: usize,
     shared: &Shared,
+    listener: ListenerId,
     question: impl FnOnce(&dyn Gate) -> Result<T, Refusal> + Send + 'static,
 ) -> Result<Result<T, Refusal>, Stopped> {
-    let mut asking = match Asking::start(shared, question) {
+    let mut asking = match Asking::start(shared, listener, question) {
         Ok(asking) => pin!(asking),
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -266,7 +268,8 @@ async fn exchange(
 ) -> Result<Result<Identity, Refusal>, Stopped> {
     let mut question = begun.map_err(Stopped::Fault)?;
     loop {
-        let step = match ask(wire, len, shared, move |gate| question.ask(gate)).await? {
+        let listener = hello.connecting.listener;
+        let step = match ask(wire, len, shared, listener, move |gate| question.ask(gate)).await? {
             Ok(step) => step,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -296,7 +299,9 @@ async fn authenticate(
 ) -> Result<Result<Identity, Refusal>, Stopped> {
     let Some(begun) = hello.begin(shared.clock.now(), &settings.limits.auth) else {
         let connecting = hello.connecting.clone();
-        let answer = ask(wire, len, shared, move |gate| gate.authenticate(&connecting)).await?;
+        let listener = connecting.listener;
+        let answer =
+            ask(wire, len, shared, listener, move |gate| gate.authenticate(&connecting)).await?;
         wire.forget(len);
         return Ok(answer);
     };

@@ -3,6 +3,7 @@
 mod ask;
 mod enter;
 mod open;
+mod park;
 mod renew;
 mod turn;
 mod wire;
@@ -16,10 +17,9 @@ use wasmqtt_core::connection::Departure;
 use crate::count::Ending;
 use crate::listen::Seat;
 use crate::worker::{Shared, with_local};
+pub(crate) use park::see_through;
 use turn::{Driver, Ended};
 use wire::Wire;
-
-pub(crate) use ask::Authentications;
 
 /// Serves one connection from its first byte to its last.
 pub(crate) async fn drive(stream: TcpStream, peer: SocketAddr, seat: Seat, shared: Shared) {
@@ -31,6 +31,7 @@ pub(crate) async fn drive(stream: TcpStream, peer: SocketAddr, seat: Seat, share
     let mut driver = Driver::new(wire, connection, seat.listener(), shared);
     let ended = poll_fn(|cx| driver.poll(cx)).await;
     driver.say_goodbye(&ended);
+    driver.see_through().await;
     depart(&driver, &ended);
     driver.log(&ended);
     driver.close().await;

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use wasmqtt_core::client::ListenerId;
 use wasmqtt_core::fault::Fault;
 use wasmqtt_core::judge::{Question, Refusal, Step, Success};
 use wasmqtt_core::time::Moment;
@@ -14,8 +15,12 @@ use super::turn::{Driver, Ended};
 use crate::worker::{Local, Shared};
 
 /// Asks, elsewhere. One that cannot even be asked is answered at once.
-pub(super) fn ask(shared: &Shared, question: Question) -> Result<Asking<Step>, Fault> {
-    Asking::start(shared, move |gate| question.ask(gate))
+pub(super) fn ask(
+    shared: &Shared,
+    listener: ListenerId,
+    question: Question,
+) -> Result<Asking<Step>, Fault> {
+    Asking::start(shared, listener, move |gate| question.ask(gate))
         .map_err(|refusal| Fault::AuthenticationRefused(refusal.code))
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 use wasmqtt_codec::{Frame, PacketId, QoS, Version};
-use wasmqtt_core::broker::{Lane, Published};
+use wasmqtt_core::broker::{Attempt, Lane, Published};
 use wasmqtt_core::client::Client;
 use wasmqtt_core::connection::{Connection, Departure, Inbound};
 use wasmqtt_core::fault::Fault;
@@ -20,8 +20,9 @@ use wasmqtt_core::session::Session;
 use wasmqtt_core::time::Moment;
 
 use super::ask::Asking;
+use super::park::{Parked, Waits, ask_publish, ask_subscribe};
 use super::renew::ask;
-use super::wire::Wire;
+use super::wire::{Taken, Wire};
 use crate::listen::Listener;
 use crate::worker::{Local, Shared, with_local};
 
@@ -55,7 +56,7 @@ impl From<wasmqtt_codec::DecodeError> for Ended {
 
 /// A connection and its wire.
 pub(super) struct Driver {
-    wire: Wire,
+    pub(super) wire: Wire,
     pub(super) connection: Connection,
     // The same three as the connection's, which is borrowed while a packet is handed on.
     pub(super) client: Arc<Client>,
@@ -67,8 +68,9 @@ pub(super) struct Driver {
     /// Rings at the connection's deadline, or at one it had before.
     pub(super) alarm: Option<Pin<Box<Sleep>>>,
     disconnect_on_denied: bool,
-    /// What came behind CONNECT has not been looked at yet.
-    has_ahead: bool,
+    /// What was read ahead has not been looked at yet.
+    pub(super) has_ahead: bool,
+    pub(super) waits: Waits,
 }
 
 impl Driver {
@@ -92,6 +94,7 @@ impl Driver {
             shared,
             asking: None,
             alarm,
+            waits: Waits::default(),
         }
     }
 
@@ -142,13 +145,22 @@ impl Driver {
             }
         }
         let now = self.shared.clock.now();
-        let mut more = self.read(cx, local, now)?;
+        let mut more = self.poll_parked(cx, local, now)?;
+        if self.waits.parked.is_none() {
+            more |= self.read(cx, local, now)?;
+            // Whoever answers has to know whom to wake.
+            more |= self.poll_parked(cx, local, now)?;
+        }
         if self.asking.is_some() {
             more |= self.poll_authentication(cx, local, now)?;
         }
-        let mail = mailbox.poll_ready(owner, self.connection.room(), cx).is_ready();
+        let mut mail = mailbox.poll_ready(owner, self.connection.room(), cx).is_ready();
         if mail {
             self.heed(local)?;
+        }
+        if self.poll_rejudging(cx, local, now)?.is_break() {
+            mail = false;
+        } else if mail {
             self.pump(local, now)?;
         }
         if !local.out.is_empty() {
@@ -159,25 +171,20 @@ impl Driver {
     }
 
     /// Does what the mailbox asks for ahead of its messages: what is no longer allowed must not be among them.
-    fn heed(&self, local: &mut Local) -> Result<(), Ended> {
+    fn heed(&mut self, local: &mut Local) -> Result<(), Ended> {
         let (owner, mailbox) = (self.connection.attachment(), &self.session.mailbox);
         if let Some(notice) = mailbox.take_notice(owner) {
             let (fault, departure) = self.connection.noticed(notice);
             return Err(Ended::Fault(fault, departure));
         }
         if mailbox.take_rejudge(owner) {
+            // What is asked now, or was answered just now, is not among what is judged again.
+            let asked = self.waits.parked.as_deref();
+            self.waits.is_stale = matches!(asked, Some(Parked::Subscribe(_)));
+            self.waits.granted = None;
             self.rejudge(local);
         }
         Ok(())
-    }
-
-    /// Takes away what the client may not hold any more.
-    pub(super) fn rejudge(&self, local: &mut Local) {
-        let (now, broker) = (self.shared.clock.now(), &self.shared.broker);
-        for filter in broker.rejudge(&mut local.lane, now, &self.client, &self.session) {
-            let client_id = &*self.client.id;
-            tracing::info!(client_id, %filter, "subscription is no longer allowed");
-        }
     }
 
     /// Reads once and deals with every whole packet; true when something came.
@@ -199,15 +206,19 @@ impl Driver {
             }
         };
         counters.bytes_received += len as u64;
-        let Self { wire, connection, client, session, limits, shared, asking, .. } = self;
+        let Self { wire, connection, client, session, limits, shared, asking, waits, .. } = self;
         let strict = self.disconnect_on_denied;
         let mut hand =
-            Hand { connection, client, session, limits, shared, asking, lane, now, strict };
+            Hand { connection, client, session, limits, shared, asking, waits, lane, now, strict };
         let max = limits.max_packet_size;
         let fresh = scratch.get(..len).unwrap_or_default();
         wire.frames(fresh, max, |frame| {
-            counters.packet(frame.first);
-            hand.receive(frame, out)
+            let first = frame.first;
+            let taken = hand.receive(frame, out)?;
+            if taken != Taken::Not {
+                counters.packet(first);
+            }
+            Ok::<_, Ended>(taken)
         })?;
         Ok(true)
     }
@@ -230,6 +241,9 @@ impl Driver {
         while let Some(alarm) = &mut self.alarm {
             ready!(alarm.as_mut().poll(cx));
             let now = self.shared.clock.now();
+            if self.waits.parked.is_some() {
+                self.connection.excuse(now);
+            }
             if let Some(fault) = self.connection.overdue(now) {
                 return Poll::Ready(fault.into());
             }
@@ -247,6 +261,19 @@ impl Driver {
             }
         }
         Poll::Pending
+    }
+
+    /// Answers a publication that was judged elsewhere.
+    pub(super) fn acknowledge(
+        &mut self,
+        local: &mut Local,
+        packet_id: Option<PacketId>,
+        qos: QoS,
+        published: Result<Published, Refusal>,
+    ) -> Result<(), Ended> {
+        let (connection, client, strict) =
+            (&mut self.connection, &self.client, self.disconnect_on_denied);
+        acknowledge(connection, client, strict, (packet_id, qos), published, &mut local.out)
     }
 
     /// Writes the DISCONNECT that tells the client why, where there is one to write.
@@ -311,6 +338,7 @@ struct Hand<'a> {
     limits: &'a Limits,
     shared: &'a Shared,
     asking: &'a mut Option<Asking<Step>>,
+    waits: &'a mut Waits,
     lane: &'a mut Lane,
     now: Moment,
     /// A refused publication of a 3.x client ends its connection.
@@ -318,39 +346,54 @@ struct Hand<'a> {
 }
 
 impl Hand<'_> {
-    fn receive(&mut self, frame: Frame<'_>, out: &mut Vec<u8>) -> Result<(), Ended> {
+    fn receive(&mut self, frame: Frame<'_>, out: &mut Vec<u8>) -> Result<Taken, Ended> {
         let broker = &self.shared.broker;
         match self.connection.receive(self.now, frame, out)? {
-            Inbound::Settled => Ok(()),
-            Inbound::Refused => {
-                self.lane.counters.refused += 1;
-                Ok(())
-            }
+            Inbound::Settled => {}
+            Inbound::Refused => self.lane.counters.refused += 1,
             Inbound::Publish(publication) => {
                 let (packet_id, qos) = (publication.packet_id, publication.parts.qos);
-                let published = broker.publish(self.lane, self.now, self.client, publication.parts);
-                self.acknowledge(packet_id, qos, published, out)
+                match broker.try_publish(self.lane, self.now, self.client, publication.parts) {
+                    Attempt::Done(published) => {
+                        self.acknowledge(packet_id, qos, published, out)?;
+                    }
+                    Attempt::Aside(aside) => {
+                        let answer = ask_publish(self.shared, aside);
+                        let parked = Parked::Publish { packet_id, qos, answer };
+                        self.waits.parked = Some(Box::new(parked));
+                        return Ok(Taken::Last);
+                    }
+                }
             }
             Inbound::Subscribe(subscribe) => {
-                let Self { lane, client, session, limits, .. } = self;
-                let id = subscribe.packet_id;
-                let answer = broker.subscribe(lane, self.now, client, session, limits, &subscribe);
+                let Self { lane, client, session, limits, shared, now, .. } = self;
+                let granted = self.waits.granted.take();
+                if granted.is_none() {
+                    let most = limits.max_filters_per_subscribe;
+                    let aside = broker.put_subscribe_aside(lane, *now, client, most, &subscribe);
+                    if let Some(aside) = aside {
+                        let answer = ask_subscribe(shared, aside);
+                        self.waits.parked = Some(Box::new(Parked::Subscribe(answer)));
+                        return Ok(Taken::Not);
+                    }
+                }
+                let (granted, id) = (granted.as_deref(), subscribe.packet_id);
+                let answer =
+                    broker.subscribe_as(lane, *now, client, session, limits, &subscribe, granted);
                 self.connection.subscribed(id, &answer, out);
-                Ok(())
             }
             Inbound::Unsubscribe(unsubscribe) => {
                 let id = unsubscribe.packet_id;
                 let Self { lane, client, session, .. } = self;
                 let codes = broker.unsubscribe(lane, self.now, client, session, &unsubscribe);
                 self.connection.unsubscribed(id, &codes, out);
-                Ok(())
             }
             Inbound::Authenticate(question) => {
-                *self.asking = Some(ask(self.shared, question)?);
-                Ok(())
+                *self.asking = Some(ask(self.shared, self.client.listener, question)?);
             }
-            Inbound::Disconnect(departure) => Err(Ended::Disconnected(departure)),
+            Inbound::Disconnect(departure) => return Err(Ended::Disconnected(departure)),
         }
+        Ok(Taken::Whole)
     }
 
     fn acknowledge(
@@ -360,22 +403,33 @@ impl Hand<'_> {
         published: Result<Published, Refusal>,
         out: &mut Vec<u8>,
     ) -> Result<(), Ended> {
-        let outcome = match &published {
-            Ok(published) => Ok(published.reason()),
-            Err(refusal) => {
-                tracing::debug!(
-                    client_id = &*self.client.id,
-                    code = %refusal.code,
-                    reason = refusal.reason.as_deref(),
-                    "publication refused"
-                );
-                if self.strict && self.client.version != Version::V5 {
-                    self.connection.give_up(packet_id);
-                    return Err(Fault::PublishRefused(refusal.code).into());
-                }
-                Err(refusal)
-            }
-        };
-        Ok(self.connection.acknowledge(packet_id, qos, outcome, out)?)
+        acknowledge(self.connection, self.client, self.strict, (packet_id, qos), published, out)
     }
+}
+
+fn acknowledge(
+    connection: &mut Connection,
+    client: &Client,
+    strict: bool,
+    (packet_id, qos): (Option<PacketId>, QoS),
+    published: Result<Published, Refusal>,
+    out: &mut Vec<u8>,
+) -> Result<(), Ended> {
+    let outcome = match &published {
+        Ok(published) => Ok(published.reason()),
+        Err(refusal) => {
+            tracing::debug!(
+                client_id = &*client.id,
+                code = %refusal.code,
+                reason = refusal.reason.as_deref(),
+                "publication refused"
+            );
+            if strict && client.version != Version::V5 {
+                connection.give_up(packet_id);
+                return Err(Fault::PublishRefused(refusal.code).into());
+            }
+            Err(refusal)
+        }
+    };
+    Ok(connection.acknowledge(packet_id, qos, outcome, out)?)
 }

@@ -16,6 +16,17 @@ use crate::transport::websocket::Frames;
 /// Leftover capacity that an idle connection may keep, in bytes.
 const KEEP: usize = 1024;
 
+/// What became of a packet.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Taken {
+    /// It is done with.
+    Whole,
+    /// It is done with, and those behind it have to wait.
+    Last,
+    /// It has to wait itself.
+    Not,
+}
+
 /// One connection's bytes.
 #[derive(Debug)]
 pub(super) struct Wire {
@@ -110,12 +121,12 @@ impl Wire {
         }
     }
 
-    /// Calls `each` for every whole packet in what was kept and in `fresh`, and keeps the rest.
+    /// Calls `each` for every whole packet in what was kept and in `fresh`, until one has to wait, and keeps the rest.
     pub(super) fn frames<E: From<DecodeError>>(
         &mut self,
         fresh: &[u8],
         max: u32,
-        mut each: impl FnMut(Frame<'_>) -> Result<(), E>,
+        mut each: impl FnMut(Frame<'_>) -> Result<Taken, E>,
     ) -> Result<(), E> {
         if self.partial.is_empty() {
             let used = split(fresh, max, &mut each)?;
@@ -203,14 +214,20 @@ impl Wire {
 fn split<E: From<DecodeError>>(
     bytes: &[u8],
     max: u32,
-    each: &mut impl FnMut(Frame<'_>) -> Result<(), E>,
+    each: &mut impl FnMut(Frame<'_>) -> Result<Taken, E>,
 ) -> Result<usize, E> {
     let mut used = 0;
     while let Some(rest) = bytes.get(used..).filter(|rest| !rest.is_empty()) {
         match frame::next(rest, max)? {
             Next::Whole { frame, len } => {
-                each(frame)?;
+                let taken = each(frame)?;
+                if taken == Taken::Not {
+                    break;
+                }
                 used += len;
+                if taken == Taken::Last {
+                    break;
+                }
             }
             Next::Partial { .. } => break,
         }

@@ -16,7 +16,7 @@ pub use project::{Hook, Language};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use wasmqtt_sandbox::{Options, PluginSpec, Probe, Sandbox};
+use wasmqtt_sandbox::{HttpPort, Options, PluginSpec, Probe, Sandbox};
 
 use self::vectors::Vectors;
 use crate::config;
@@ -54,7 +54,8 @@ impl Bench {
 }
 
 fn sandbox() -> anyhow::Result<Sandbox> {
-    let options = Options { cache_dir: crate::cache_dir(), ..Options::default() };
+    let http = HttpPort::new(crate::http::Client::new());
+    let options = Options { cache_dir: crate::cache_dir(), http, ..Options::default() };
     Ok(Sandbox::new(options)?)
 }
 

@@ -3,6 +3,7 @@
 //! messages that a rule could be about, and a value can never widen where a message goes: what would add a
 //! level or a wildcard is refused.
 
+mod copy;
 mod filter;
 mod rule;
 mod template;
@@ -100,18 +101,28 @@ fn many_rules(rules: Vec<Value>) -> Result<(Vec<Rule>, Registration), String> {
 impl Transformation for PropertyRouter {
     fn on_publish(&mut self, message: &impl Message) -> Result<Verdict, Failure> {
         self.scratch.clear();
+        let verdict = self.decide(message);
+        if !matches!(verdict, Verdict::Reject(_)) {
+            copy::publish(&mut self.scratch.copies)?;
+        }
+        Ok(verdict)
+    }
+}
+
+impl PropertyRouter {
+    fn decide(&mut self, message: &impl Message) -> Verdict {
         for rule in &self.rules {
             if !rule.applies(message, &mut self.scratch) {
                 continue;
             }
             if let Some(verdict) = rule.apply(message, &mut self.scratch) {
-                return Ok(verdict);
+                return verdict;
             }
             if !rule.go_on {
                 break;
             }
         }
-        Ok(Verdict::Forward)
+        Verdict::Forward
     }
 }
 

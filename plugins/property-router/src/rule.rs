@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::Deserialize;
-use wasmqtt_plugin::{Message, Qos, Refusal, Selector, Verdict};
+use wasmqtt_plugin::{Message, Origin, Publication, Qos, Refusal, Selector, Verdict};
 
+use crate::copy::{Copy, CopyConfig};
 use crate::filter::Filter;
 use crate::template::{Part, Template, Variables};
 
@@ -16,6 +17,7 @@ pub(crate) struct RuleConfig {
     #[serde(default)]
     pub(crate) when: When,
     pub(crate) topic: Option<String>,
+    pub(crate) copy: Option<CopyConfig>,
     #[serde(default)]
     pub(crate) set: BTreeMap<String, String>,
     #[serde(default)]
@@ -106,6 +108,8 @@ pub(crate) struct Scratch {
     client_id: String,
     username: String,
     text: String,
+    /// To be published when all rules have been tried.
+    pub(crate) copies: Vec<Publication>,
 }
 
 impl Scratch {
@@ -114,6 +118,7 @@ impl Scratch {
         self.topic = None;
         self.captures.clear();
         self.properties.clear();
+        self.copies.clear();
     }
 }
 
@@ -125,6 +130,7 @@ pub(crate) struct Rule {
     properties: Vec<(String, Test)>,
     content_type: Option<Test>,
     topic: Option<Template>,
+    copy: Option<Copy>,
     set: Vec<(String, Template)>,
     add: Vec<(String, Template)>,
     remove: Vec<String>,
@@ -169,6 +175,12 @@ impl Rule {
                     .map_err(|error| format!("topic: {error}"))?,
             ),
         };
+        let copy = match config.copy {
+            None => None,
+            Some(copy) => {
+                Some(Copy::build(copy, &mut variable).map_err(|error| format!("copy: {error}"))?)
+            }
+        };
         let mut templates = |key: &str, texts: BTreeMap<String, String>| {
             let template =
                 |(name, text): (String, String)| match Template::parse(&text, &mut variable) {
@@ -184,7 +196,9 @@ impl Rule {
         let new_content_type = new_content_type.map(|(_, template)| template);
         let used = |part: &Part| {
             let named = set.iter().chain(&add).map(|(_, template)| template);
-            named.chain(&topic).chain(&new_content_type).any(|template| template.uses(part))
+            let copied = copy.as_ref().map(Copy::template);
+            let mut all = named.chain(&topic).chain(&new_content_type).chain(copied);
+            all.any(|template| template.uses(part))
         };
         let (needs_client, needs_username) = (used(&Part::ClientId), used(&Part::Username));
         Ok(Self {
@@ -196,17 +210,12 @@ impl Rule {
             properties,
             content_type: config.when.content_type,
             topic,
+            copy,
             set,
             add,
             remove: config.remove,
             new_content_type,
-            qos: match config.qos {
-                None => None,
-                Some(0) => Some(Qos::AtMostOnce),
-                Some(1) => Some(Qos::AtLeastOnce),
-                Some(2) => Some(Qos::ExactlyOnce),
-                Some(other) => return Err(format!("qos: {other} is no QoS; use 0, 1 or 2")),
-            },
+            qos: config.qos.map(qos).transpose()?,
             retain: config.retain,
             expiry: config.expiry.map(|expiry| match expiry {
                 Expiry::Seconds(seconds) => Some(seconds),
@@ -229,6 +238,10 @@ impl Rule {
 
     /// Whether the rule is about the message; what its templates need is in `scratch` then.
     pub(crate) fn applies(&self, message: &impl Message, scratch: &mut Scratch) -> bool {
+        // Else a copy of a copy would be made, until the broker stops it.
+        if self.copy.is_some() && message.origin() == Origin::Plugin {
+            return false;
+        }
         scratch.properties.clear();
         for (name, test) in &self.properties {
             match property(message, name, test) {
@@ -302,6 +315,12 @@ impl Rule {
         if let Some(expiry) = self.expiry {
             message.set_expiry(expiry);
         }
+        if let Some(copy) = &self.copy {
+            match copy.of(message, &variables) {
+                Ok(copy) => scratch.copies.push(copy),
+                Err((part, why)) => return Some(self.reject(part.as_ref(), why)),
+            }
+        }
         if let Some(template) = &self.topic {
             if let Err((part, why)) = template.fill_topic(&variables, text) {
                 return Some(self.reject(part.as_ref(), why));
@@ -330,6 +349,7 @@ impl Rule {
 impl RuleConfig {
     fn check(&self) -> Result<(), String> {
         let changes = self.topic.is_some()
+            || self.copy.is_some()
             || !self.set.is_empty()
             || !self.add.is_empty()
             || !self.remove.is_empty()
@@ -347,7 +367,7 @@ impl RuleConfig {
         }
         if !changes && !self.drop && !self.keep {
             return Err(
-                "has no action; write topic, set, add, remove, content_type, qos, retain, \
+                "has no action; write topic, copy, set, add, remove, content_type, qos, retain, \
                  expiry, drop = true or keep = true"
                     .to_owned(),
             );
@@ -360,6 +380,16 @@ impl RuleConfig {
             return Err("when: a list without a text never applies".to_owned());
         }
         Ok(())
+    }
+}
+
+/// 0 to 2.
+pub(crate) fn qos(level: u8) -> Result<Qos, String> {
+    match level {
+        0 => Ok(Qos::AtMostOnce),
+        1 => Ok(Qos::AtLeastOnce),
+        2 => Ok(Qos::ExactlyOnce),
+        other => Err(format!("qos: {other} is no QoS; use 0, 1 or 2")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the rules do, from the operator's configuration to the message.
 
-use wasmqtt_plugin::{Client, Qos, test};
+use wasmqtt_plugin::{Client, Origin, Publication, Qos, test};
 
 use super::*;
 use crate::template::MAX_TOPIC;
@@ -275,5 +275,81 @@ fn a_bad_rule_is_named_with_what_is_wrong() {
     ] {
         let error = refused(&format!(r#"{{"rules": [{good}, {rule}]}}"#));
         assert!(error.starts_with("rule 2: ") && error.contains(part), "{rule}: {error}");
+    }
+}
+
+#[test]
+fn a_copy_is_published_beside_the_message_with_what_the_rule_set() {
+    let config = r#"{"rules": [
+        {"when": {"filter": "sensors/+/alarm"}, "copy": "archive/${1}", "set": {"archived": "yes"},
+         "topic": "alarms/${1}", "continue": true},
+        {"when": {"properties": {"debug": {"present": true}}},
+         "copy": {"topic": "debug/${property.debug}", "qos": 0, "retain": true}}]}"#;
+    let (mut router, registration) = router(config);
+    assert_eq!(registration.on_publish[0], Selector::filter("sensors/+/alarm"));
+    let mut message =
+        test::Message::new("sensors/7/alarm", "fire").with_user_property("debug", "x");
+    message.qos = Qos::AtLeastOnce;
+    message.content_type = Some("text/plain".into());
+    assert_eq!(router.on_publish(&message), Ok(Verdict::Forward));
+    let first = Publication::new("archive/7", "fire")
+        .qos(Qos::AtLeastOnce)
+        .content_type("text/plain")
+        .user_property("debug", "x")
+        .user_property("archived", "yes");
+    let second =
+        Publication { topic: "debug/x".into(), ..first.clone() }.qos(Qos::AtMostOnce).retained();
+    assert_eq!(test::take_published(), [first, second]);
+    assert_eq!(message.changes().topic.as_deref(), Some("alarms/7"));
+    assert_eq!(router.on_publish(&test::Message::new("sensors/7", "")), Ok(Verdict::Forward));
+    assert_eq!(test::take_published(), []);
+}
+
+#[test]
+fn a_message_that_is_dropped_is_copied_and_one_that_is_rejected_or_a_plugins_own_is_not() {
+    let config = r#"{"rules": [
+        {"copy": "archive/${topic}", "continue": true},
+        {"when": {"filter": "drop/#"}, "drop": true},
+        {"when": {"properties": {"p": {"present": true}}}, "topic": "x/${property.p}"}]}"#;
+    let (mut router, _) = router(config);
+    assert_eq!(router.on_publish(&test::Message::new("drop/a", "x")), Ok(Verdict::Discard));
+    assert_eq!(test::take_published(), [Publication::new("archive/drop/a", "x")]);
+    let wild = test::Message::new("a", "x").with_user_property("p", "#");
+    assert!(matches!(router.on_publish(&wild), Ok(Verdict::Reject(_))));
+    assert_eq!(test::take_published(), []);
+    let mut own = test::Message::new("a", "x");
+    own.origin = Origin::Plugin;
+    assert_eq!(router.on_publish(&own), Ok(Verdict::Forward));
+    assert_eq!(test::take_published(), []);
+}
+
+#[test]
+fn a_copy_that_cannot_be_published_is_a_failure_and_one_whose_topic_a_value_would_widen_is_rejected()
+ {
+    let (mut router, _) = router(r#"{"rules": [{"copy": "archive/${client_id}"}]}"#);
+    test::set_publisher_room(0);
+    let message = test::Message::new("a", "x");
+    let failed = router.on_publish(&message);
+    assert!(
+        matches!(&failed, Err(Failure::Transient(text)) if text.starts_with("copy: ")),
+        "{failed:?}"
+    );
+    test::set_publisher_room(10);
+    let mut wild = test::Message::new("a", "x");
+    wild.publisher = Some(Client::new(1, "a/+", None));
+    assert!(
+        matches!(router.on_publish(&wild), Ok(Verdict::Reject(refusal)) if refusal.code == 0x90)
+    );
+    assert_eq!(test::take_published(), [], "and nothing of the one that failed is left");
+    for (config, why) in [
+        (r#"{"rules": [{"copy": "a/#"}]}"#, "rule 1: copy: "),
+        (r#"{"rules": [{"copy": ""}]}"#, "rule 1: copy: is empty"),
+        (r#"{"rules": [{"copy": {"topic": "a", "qos": 3}}]}"#, "copy: qos: 3 is no QoS"),
+        (r#"{"rules": [{"copy": {"topic": "a", "qoz": 3}}]}"#, "expected a topic or"),
+        (r#"{"rules": [{"copy": "a", "drop": true}]}"#, "drop = true leaves nothing"),
+        (r#"{"rules": [{"copy": "${9}"}]}"#, "copy: ${9}: when.filter has 0 wildcards"),
+    ] {
+        let error = refused(config);
+        assert!(error.contains(why), "{config}: {error}");
     }
 }

@@ -2,6 +2,7 @@
 //! what it installs and why. It knows the tree and the tools; nothing of MQTT.
 
 mod apt;
+mod c;
 mod clients;
 mod fuzz;
 mod javascript;

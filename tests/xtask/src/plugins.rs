@@ -8,11 +8,23 @@ use anyhow::{Context, Result, bail};
 use wit_component::{ComponentEncoder, DecodedWasm};
 
 use crate::wasm::{TARGET, Toolchain};
-use crate::{javascript, python, step, tree};
+use crate::{c, javascript, python, step, tree};
 
-const PLUGINS: &[&str] =
-    &["audit", "jwt", "password-file", "property-router", "scram", "topic-acl", "topic-spaces"];
-const GUESTS: &[&str] = &["bare", "greedy", "herald", "hostile", "keeper", "tagger", "warden"];
+const PLUGINS: &[&str] = &[
+    "audit",
+    "http-auth",
+    "jwt",
+    "password-file",
+    "property-router",
+    "scram",
+    "topic-acl",
+    "topic-spaces",
+];
+const GUESTS: &[&str] =
+    &["bare", "caller", "greedy", "herald", "hostile", "keeper", "tagger", "warden"];
+
+/// Another component of a plugin: the feature that it is built with, and its name.
+const VARIANTS: &[(&str, &str, &str)] = &[("property-router", "copy", "property_router_copy.wasm")];
 
 /// What every import of a component must begin with.
 const CONTRACT: &str = "wasmqtt:plugin/";
@@ -44,10 +56,23 @@ pub(crate) fn build(others: OtherLanguages) -> Result<()> {
 
     for (names, directory) in [(PLUGINS, "plugins"), (GUESTS, "guests")] {
         for name in names {
-            encode(name, directory)?;
+            let file = format!("{}.wasm", name.replace('-', "_"));
+            encode(name, &file, &tree::target(directory).join(&file))?;
         }
     }
-    let built = [("redact", javascript::build_redact()), ("schema", python::build_schema())];
+    for (name, feature, file) in VARIANTS {
+        let mut command = toolchain.build();
+        command.current_dir(tree::root().join("plugins"));
+        command.args(["--quiet", "--locked"]).arg("--target-dir").arg(tree::target("wasm"));
+        step::run(command.args(["--package", name, "--features", feature]), step::BUILD)?;
+        let module = format!("{}.wasm", name.replace('-', "_"));
+        encode(name, &module, &tree::target("plugins").join(file))?;
+    }
+    let built = [
+        ("redact", javascript::build_redact()),
+        ("schema", python::build_schema()),
+        ("quota", c::build_quota()),
+    ];
     for (name, outcome) in built {
         match outcome {
             Err(error) if others == OtherLanguages::Optional => {
@@ -59,15 +84,15 @@ pub(crate) fn build(others: OtherLanguages) -> Result<()> {
     Ok(())
 }
 
-fn encode(name: &str, directory: &str) -> Result<()> {
-    let file = format!("{}.wasm", name.replace('-', "_"));
-    let module = tree::target("wasm").join(TARGET).join("release").join(&file);
+/// Makes a component of the module `file`.
+fn encode(name: &str, file: &str, path: &Path) -> Result<()> {
+    let module = tree::target("wasm").join(TARGET).join("release").join(file);
     let bytes = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
     let component = ComponentEncoder::default()
         .module(&bytes)
         .and_then(|encoder| encoder.validate(true).encode())
         .with_context(|| format!("{name} does not become a component"))?;
-    install(name, &component, &tree::target(directory).join(file))
+    install(name, &component, path)
 }
 
 /// Puts a component where the broker finds it, after a look at its imports.

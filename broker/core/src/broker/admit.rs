@@ -8,10 +8,10 @@ use wasmqtt_codec::{ReasonCode, Topic, Version};
 use super::depart::note_take_over;
 use super::greet::banned;
 use super::publish::is_reserved;
-use super::{Broker, Lane, Timer};
+use super::{Broker, Lane, Timer, aside};
 use crate::client::Client;
 use crate::connection::handshake::{Admission, Hello, Terms, WillRequest};
-use crate::judge::{self, Connecting, Identity, IdentityLimits, Refusal};
+use crate::judge::{self, Action, Connecting, Identity, IdentityLimits, Refusal};
 use crate::limits::Limits;
 use crate::message::{Message, Origin, Parts};
 use crate::observe::{Event, Events, Kind};
@@ -115,7 +115,12 @@ impl Broker {
         note_entry(&mut lane.events, &place);
         if place.present {
             // Rights may have changed while the client was away.
-            self.rejudge(lane, now, &place.client, &place.session);
+            if lane.judge.waits(place.client.listener) {
+                // By its connection, before anything is delivered.
+                place.session.mailbox.ask_rejudge();
+            } else {
+                self.rejudge(lane, now, &place.client, &place.session);
+            }
         }
         Ok(Admission {
             client: place.client,
@@ -259,7 +264,12 @@ fn judge_will(
         None,
     );
     lane.judge.begin();
-    judge::authorize_will(&mut *lane.judge, now, client, &message)?;
+    // What would have to be waited for is asked when it is published: in any case it is judged then.
+    if !lane.judge.waits(client.listener)
+        || !aside::waits_to_permit(lane, now, client, Action::Will, &message)
+    {
+        judge::authorize_will(&mut *lane.judge, now, client, &message)?;
+    }
     let expiry = limits.expiry(request.expiry);
     Ok(Box::new(Will { message, expiry, delay: request.delay }))
 }

@@ -2,6 +2,7 @@
 //! bytes, sockets or clocks.
 
 mod admit;
+mod aside;
 mod depart;
 mod greet;
 mod jail;
@@ -29,6 +30,7 @@ use crate::subscription::SharedStrategy;
 use jail::Jail;
 use wasmqtt_codec::ReasonCode;
 
+pub use aside::{Attempt, Granted, JudgedPublication, PublicationAside, SubscriptionsAside};
 pub use publish::Published;
 pub use renew::Renewed;
 
@@ -43,6 +45,8 @@ pub struct Lane {
     pub counters: Counters,
     /// What happened here that somebody wants to know.
     pub events: Events,
+    /// Wills that are to be judged elsewhere: one per session at most.
+    aside: Vec<PublicationAside>,
 }
 
 /// Counts of one worker; summed by whoever shows them.
@@ -66,6 +70,7 @@ impl Lane {
             limits: Arc::default(),
             counters: Counters::default(),
             events: Events::default(),
+            aside: Vec::new(),
         }
     }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use wasmqtt_codec::{QoS, ReasonCode};
 
+use super::aside::{self, PublicationAside};
 use super::{Broker, Lane};
 use crate::client::Client;
-use crate::judge::{self, Permit, Refusal, Screened, Transformed};
+use crate::judge::{self, Action, Judge, Permit, Refusal, Screened, Transformed};
 use crate::limits::TURN_DELIVERIES;
 use crate::mailbox::Delivery;
 use crate::message::{Message, Origin, Parts};
@@ -45,6 +46,16 @@ impl Broker {
         parts: Parts<'_>,
     ) -> Result<Published, Refusal> {
         lane.judge.begin();
+        self.publish_now(lane, now, client, parts)
+    }
+
+    pub(super) fn publish_now(
+        &self,
+        lane: &mut Lane,
+        now: Moment,
+        client: &Arc<Client>,
+        parts: Parts<'_>,
+    ) -> Result<Published, Refusal> {
         let judged = if is_reserved(parts.topic) {
             Err(Refusal::new(ReasonCode::NotAuthorized).because("$SYS is the broker's own"))
         } else {
@@ -82,6 +93,16 @@ impl Broker {
         message: Message,
     ) -> Result<Published, Refusal> {
         lane.judge.begin();
+        self.publish_internal_now(lane, now, publisher, message)
+    }
+
+    pub(super) fn publish_internal_now(
+        &self,
+        lane: &mut Lane,
+        now: Moment,
+        publisher: &Arc<Client>,
+        message: Message,
+    ) -> Result<Published, Refusal> {
         let judged = if is_reserved(message.topic()) {
             Err(Refusal::new(ReasonCode::NotAuthorized).because("$SYS is the broker's own"))
         } else {
@@ -139,7 +160,7 @@ impl Broker {
     /// Ends the sessions that a message was too much for. Their wills may be too much for others, and so on: a list
     /// instead of a recursion, and all sessions found so far end before the next will is published, so that none
     /// is found twice.
-    fn end_all(&self, lane: &mut Lane, now: Moment, mut ended: Vec<Arc<str>>) {
+    pub(super) fn end_all(&self, lane: &mut Lane, now: Moment, mut ended: Vec<Arc<str>>) {
         let mut wills = Vec::new();
         while !(ended.is_empty() && wills.is_empty()) {
             // Subscribers come in no order; the same broker must do the same twice.
@@ -163,6 +184,11 @@ impl Broker {
         ended: &mut Vec<Arc<str>>,
     ) -> Result<Published, Refusal> {
         lane.judge.begin();
+        if lane.judge.waits(client.listener) && aside::waits(lane, now, client, Action::Will, &will)
+        {
+            lane.aside.push(PublicationAside::new(client, Action::Will, will));
+            return Ok(Published::Routed);
+        }
         let told = told(&lane.events, &will);
         let published = match judge::authorize_will(&mut *lane.judge, now, client, &will) {
             Ok(permit) => self.pass(lane, now, client, permit, will, ended),
@@ -187,18 +213,25 @@ impl Broker {
         message: Message,
         ended: &mut Vec<Arc<str>>,
     ) -> Result<Published, Refusal> {
-        let message = if lane.judge.transforms(client.listener) {
-            match lane.judge.transform(now, client, message) {
-                Transformed::Forward(message) => bounded(now, client, message),
-                Transformed::Discard => return Ok(Published::Discarded),
-                Transformed::Reject(refusal) => {
-                    lane.counters.refused += 1;
-                    return Err(refusal);
-                }
+        match transform(&mut *lane.judge, now, client, message) {
+            Ok(Some(message)) => self.route(lane, now, permit, message, ended),
+            Ok(None) => Ok(Published::Discarded),
+            Err(refusal) => {
+                lane.counters.refused += 1;
+                Err(refusal)
             }
-        } else {
-            message
-        };
+        }
+    }
+
+    /// Routes what was permitted, and names the sessions it was too much for.
+    pub(super) fn route(
+        &self,
+        lane: &mut Lane,
+        now: Moment,
+        permit: Permit,
+        message: Message,
+        ended: &mut Vec<Arc<str>>,
+    ) -> Result<Published, Refusal> {
         let retain = message.retain();
         let name_losers = lane.events.wants(Kind::MessageDropped);
         let Lane { memo, homes, .. } = lane;
@@ -275,6 +308,24 @@ impl Broker {
     }
 }
 
+/// What a publication becomes; none: nothing.
+#[inline]
+pub(super) fn transform(
+    judge: &mut dyn Judge,
+    now: Moment,
+    client: &Arc<Client>,
+    message: Message,
+) -> Result<Option<Message>, Refusal> {
+    if !judge.transforms(client.listener) {
+        return Ok(Some(message));
+    }
+    match judge.transform(now, client, message) {
+        Transformed::Forward(message) => Ok(Some(bounded(now, client, message))),
+        Transformed::Discard => Ok(None),
+        Transformed::Reject(refusal) => Err(refusal),
+    }
+}
+
 #[cold]
 fn note_dropped(events: &mut Events, message: &Message, losers: Vec<Arc<str>>) {
     for id in losers {
@@ -292,7 +343,7 @@ fn told(events: &Events, message: &Message) -> Option<(Box<str>, u8)> {
     events.wants(Kind::PublishRefused).then(|| (message.topic().into(), message.hops()))
 }
 
-fn note_refused(
+pub(super) fn note_refused(
     events: &mut Events,
     publisher: &Arc<Client>,
     topic: &str,

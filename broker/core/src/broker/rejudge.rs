@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wasmqtt_codec::{Filter, topic};
 
-use super::{Broker, Lane};
+use super::{Broker, Granted, Lane};
 use crate::client::Client;
 use crate::judge::{self, Subject};
 use crate::observe::{Event, Kind};
@@ -53,16 +53,34 @@ impl Broker {
         client: &Arc<Client>,
         session: &Session,
     ) -> Vec<Box<str>> {
+        lane.judge.begin();
+        self.rejudge_as(lane, now, client, session, None)
+    }
+
+    /// The same with answers from [elsewhere](Self::put_held_aside); what came since was judged as it came.
+    pub fn rejudge_as(
+        &self,
+        lane: &mut Lane,
+        now: Moment,
+        client: &Arc<Client>,
+        session: &Session,
+        granted: Option<&Granted>,
+    ) -> Vec<Box<str>> {
         let held: Vec<_> = {
             let state = session.state.lock();
             state.subscriptions.iter().map(|(filter, options)| (filter.clone(), *options)).collect()
         };
-        lane.judge.begin();
         let mut denied = Vec::new();
         for (name, options) in held {
             let Ok(filter) = Filter::parse(&name) else { continue };
-            let judged =
-                judge::authorize_subscribe(&mut *lane.judge, now, client, filter, options.qos);
+            let qos = options.qos;
+            let judged = match granted {
+                None => judge::authorize_subscribe(&mut *lane.judge, now, client, filter, qos),
+                Some(granted) => match granted.of(filter, qos) {
+                    Some(judged) => judged.clone(),
+                    None => continue,
+                },
+            };
             let mut state = session.state.lock();
             // Only what was judged is touched: the client may have changed it meanwhile.
             if state.subscriptions.get(&name) != Some(&options) {

@@ -7,7 +7,7 @@ use wasmqtt_codec::{
     Filter, QoS, ReasonCode, RetainHandling, Subscribe, Subscription, Unsubscribe,
 };
 
-use super::{Broker, Lane};
+use super::{Broker, Granted, Lane};
 use crate::client::Client;
 use crate::connection::Subscribed;
 use crate::judge::{self, Refusal};
@@ -29,7 +29,22 @@ impl Broker {
         subscribe: &Subscribe<'_>,
     ) -> Subscribed {
         lane.judge.begin();
-        let holder = Holder { client, session, limits };
+        self.subscribe_as(lane, now, client, session, limits, subscribe, None)
+    }
+
+    /// The same with answers from [elsewhere](Self::put_subscribe_aside); what nobody was asked about is refused.
+    #[allow(clippy::too_many_arguments)] // The answers come on top of all the others.
+    pub fn subscribe_as(
+        &self,
+        lane: &mut Lane,
+        now: Moment,
+        client: &Arc<Client>,
+        session: &Session,
+        limits: &Limits,
+        subscribe: &Subscribe<'_>,
+        granted: Option<&Granted>,
+    ) -> Subscribed {
+        let holder = Holder { client, session, limits, granted };
         let crowded = subscribe.user_properties.iter().count() > limits.max_user_properties.into();
         let most = if crowded { 0 } else { limits.max_filters_per_subscribe as usize };
         let mut explained = None;
@@ -61,7 +76,7 @@ impl Broker {
         identifier: Option<NonZeroU32>,
         subscription: &Subscription<'_>,
     ) -> Result<ReasonCode, Refusal> {
-        let Holder { client, session, limits } = holder;
+        let Holder { client, session, limits, granted } = holder;
         let filter =
             Filter::parse(subscription.filter).map_err(|_| no(ReasonCode::TopicFilterInvalid))?;
         let levels = filter.pattern().bytes().filter(|byte| *byte == b'/').count() + 1;
@@ -76,8 +91,16 @@ impl Broker {
         if filter.has_wildcard() && !limits.features.wildcard_subscriptions {
             return Err(no(ReasonCode::WildcardSubscriptionsNotSupported));
         }
-        let grant =
-            judge::authorize_subscribe(&mut *lane.judge, now, client, filter, subscription.qos)?;
+        let grant = match granted {
+            None => {
+                let qos = subscription.qos;
+                judge::authorize_subscribe(&mut *lane.judge, now, client, filter, qos)?
+            }
+            Some(granted) => match granted.of(filter, subscription.qos) {
+                Some(granted) => granted.clone()?,
+                None => return Err(no(ReasonCode::NotAuthorized)),
+            },
+        };
         let options = SubscriptionOptions {
             qos: subscription.qos.min(grant).min(limits.features.max_qos),
             no_local: subscription.no_local,
@@ -182,4 +205,6 @@ struct Holder<'a> {
     client: &'a Arc<Client>,
     session: &'a Session,
     limits: &'a Limits,
+    /// Answers that are there already.
+    granted: Option<&'a Granted>,
 }

@@ -157,6 +157,11 @@ impl Connection {
             .min()
     }
 
+    /// The broker has not been reading: silence until now is not the client's.
+    pub fn excuse(&mut self, now: Moment) {
+        self.heard_at = now;
+    }
+
     /// Whether its time is over.
     pub fn overdue(&self, now: Moment) -> Option<Fault> {
         if self.expires_at.is_some_and(|at| at <= now) {

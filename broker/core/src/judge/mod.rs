@@ -24,6 +24,7 @@ pub use permission::{Actions, Effect, Permission, Permissions};
 pub use permit::{Permit, decide};
 pub(crate) use permit::{
     authorize_publish, authorize_source, authorize_subscribe, authorize_will, permit_own, screen,
+    waits,
 };
 pub use revocation::Subject;
 
@@ -151,6 +152,31 @@ pub trait Judge {
     /// Whether any plugin of this listener wants to see deliveries.
     fn screens(&self, listener: ListenerId) -> bool;
 
+    /// Whether an answer about a publication or a subscription of this listener may have to wait for somebody outside
+    /// of the broker. Must be cheap: one branch when none does. What waits is to be asked elsewhere, of another judge;
+    /// this one answers it as its plugins' failure policy says.
+    fn waits(&self, listener: ListenerId) -> bool {
+        let _ = listener;
+        false
+    }
+
+    /// Whether this answer would have to be waited for.
+    fn waits_to_authorize(
+        &mut self,
+        now: Moment,
+        client: &Arc<Client>,
+        request: &Request<'_>,
+    ) -> bool {
+        let _ = (now, client, request);
+        false
+    }
+
+    /// Whether what this publication becomes would have to be waited for.
+    fn waits_to_transform(&mut self, listener: ListenerId, message: &Message) -> bool {
+        let _ = (listener, message);
+        false
+    }
+
     /// Asks for one delivery: `receive`, then `on-deliver`.
     fn screen(&mut self, now: Moment, subscriber: &Arc<Client>, message: &Arc<Message>)
     -> Screened;
@@ -160,6 +186,12 @@ pub trait Judge {
 pub trait Gate: Send + Sync {
     /// Passes a CONNECT through the authenticators of its listener.
     fn authenticate(&self, connecting: &Connecting) -> Result<Identity, Refusal>;
+
+    /// Whether an authenticator of this listener may have to wait for somebody outside of the broker.
+    fn waits(&self, listener: ListenerId) -> bool {
+        let _ = listener;
+        false
+    }
 
     /// Begins an AUTH exchange with the authenticator that speaks `method`; 0x8C where there is none. Asked for a
     /// CONNECT, and for a connected client that wants to authenticate again. `data` is empty when the client sent

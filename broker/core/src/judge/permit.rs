@@ -26,6 +26,16 @@ pub fn decide(
     }
 }
 
+/// Whether the answer of [`decide`] would have to be waited for.
+pub(crate) fn waits(
+    judge: &mut dyn Judge,
+    now: Moment,
+    client: &Arc<Client>,
+    request: &Request<'_>,
+) -> bool {
+    client.permissions.decide(request).is_none() && judge.waits_to_authorize(now, client, request)
+}
+
 fn permit(decision: Decision, qos: QoS) -> Result<Permit, Refusal> {
     match decision {
         Decision::Allow => Ok(Permit(())),

@@ -29,6 +29,10 @@ type Screen = Box<dyn FnMut(&Arc<Client>, &Arc<Message>) -> Screened>;
 pub(crate) struct Script {
     answers: Vec<(Action, String, Decision)>,
     pub(crate) asked: Vec<Asked>,
+    /// It would have to wait for answers about these.
+    pub(crate) waits: Vec<(Action, String)>,
+    /// And for what becomes of messages to this topic.
+    pub(crate) waits_to_transform: Option<String>,
     pub(crate) transform: Option<Transform>,
     pub(crate) screen: Option<Screen>,
 }
@@ -65,6 +69,20 @@ impl Judge for Scripted {
             .iter()
             .find(|(action, topic, _)| *action == request.action && topic == request.topic);
         answer.map_or(Decision::Allow, |(_, _, decision)| decision.clone())
+    }
+
+    fn waits(&self, _: ListenerId) -> bool {
+        let script = self.0.borrow();
+        !script.waits.is_empty() || script.waits_to_transform.is_some()
+    }
+
+    fn waits_to_authorize(&mut self, _: Moment, _: &Arc<Client>, request: &Request<'_>) -> bool {
+        let waits = &self.0.borrow().waits;
+        waits.iter().any(|(action, topic)| *action == request.action && topic == request.topic)
+    }
+
+    fn waits_to_transform(&mut self, _: ListenerId, message: &Message) -> bool {
+        self.0.borrow().waits_to_transform.as_deref() == Some(message.topic())
     }
 
     fn transforms(&self, _: ListenerId) -> bool {

@@ -8,7 +8,7 @@ use wasmqtt_core::judge::{Action, Decision, Request};
 
 use super::{Chain, failed};
 use crate::generation::Generation;
-use crate::plugin::Plugin;
+use crate::plugin::{Plugin, Slot};
 use crate::sandbox::Sandbox;
 
 /// How authorizers come to their decision.
@@ -93,8 +93,7 @@ fn ask(plugin: &Plugin, client: &Arc<Client>, request: &Request<'_>) -> Answer {
     if !plugin.registration.authorize.contain(request.action) {
         return Answer::NotAsked;
     }
-    // No worker of this number: it starts an instance.
-    match plugin.authorize(&mut None, usize::MAX, 0, client, request) {
+    match plugin.authorize(Slot::Probed(&mut None), 0, client, request) {
         Ok((Some(decision), _)) => Answer::Decided(decision),
         Ok((None, _)) => Answer::Abstained,
         Err(error) => Answer::Failed(error.to_string()),

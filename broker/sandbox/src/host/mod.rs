@@ -3,6 +3,7 @@
 
 pub(crate) mod clients;
 pub(crate) mod clock;
+mod http;
 mod kv;
 pub(crate) mod log;
 pub(crate) mod messages;
@@ -20,6 +21,7 @@ use wasmtime::{Result, bail};
 use self::log::LineBudget;
 use self::messages::Staged;
 use crate::budget::Budget;
+use crate::http::Web;
 use crate::kv::Store;
 use crate::metrics::{Registry, Series};
 use crate::options::{Clock, PluginLimits};
@@ -43,6 +45,8 @@ pub(crate) struct Surroundings {
     pub(crate) kv_limit: usize,
     /// Where to publish, if that is granted.
     pub(crate) publisher: Option<Arc<Publisher>>,
+    /// Which web services it may ask, and how.
+    pub(crate) http: Web,
 }
 
 /// The data of one instance's store.

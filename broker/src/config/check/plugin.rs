@@ -17,9 +17,8 @@ use super::{
 const MAX_PLUGINS: usize = 256;
 /// Bytes of keys and values.
 const KV: RangeInclusive<u64> = 1 << 10..=1 << 30;
-/// Capabilities that are designed, but not served by this version.
-const LATER: [&str; 1] = ["http"];
-
+/// Bytes of an HTTP request, or of a reply.
+const HTTP: RangeInclusive<u64> = 1 << 10..=16 << 20;
 /// The plugins, and every name that is declared.
 pub(super) fn plugins<'a>(
     root: &mut Fields<'a>,
@@ -105,6 +104,10 @@ fn limits(mut fields: Fields<'_>) -> PluginLimits {
             .size("host_call_bytes", 1 << 10..=64 << 20)
             .unwrap_or(base.host_call_bytes),
         kv: fields.size("kv", KV).unwrap_or(base.kv),
+        http_time: fields.time("http_time", deadline()).unwrap_or(base.http_time),
+        http_request: fields.size("http_request", HTTP).unwrap_or(base.http_request),
+        http_reply: fields.size("http_reply", HTTP).unwrap_or(base.http_reply),
+        http_at_once: fields.count("http_at_once", 1..=64).unwrap_or(base.http_at_once),
     };
     fields.finish();
     limits
@@ -125,17 +128,12 @@ fn kv(fields: &mut Fields<'_>, limit: &mut u64) -> bool {
 fn grants(mut fields: Fields<'_>, limits: &mut PluginLimits, reporter: &Reporter<'_>) -> Grants {
     let topics = filters(&mut fields, "topics", reporter);
     let publish = filters(&mut fields, "publish", reporter);
-    for key in LATER {
-        if let Some(entry) = fields.entry(key) {
-            let message = format!("`plugin.grants.{key}` is not served by this version");
-            reporter.error(entry.key, message, Some("remove it".into()));
-        }
-    }
+    let http = prefixes(&mut fields, reporter);
     let revocation = fields.flag("revocation").unwrap_or(false);
     let kv = kv(&mut fields, &mut limits.kv);
     let metrics = fields.flag("metrics").unwrap_or(false);
     fields.finish();
-    Grants { topics, publish, revocation, kv, metrics }
+    Grants { topics, publish, revocation, kv, metrics, http }
 }
 
 fn filters(fields: &mut Fields<'_>, key: &'static str, reporter: &Reporter<'_>) -> Vec<String> {
@@ -150,6 +148,34 @@ fn filters(fields: &mut Fields<'_>, key: &'static str, reporter: &Reporter<'_>) 
         }
     }
     filters
+}
+
+fn prefixes(fields: &mut Fields<'_>, reporter: &Reporter<'_>) -> Vec<String> {
+    let mut prefixes = Vec::new();
+    for Text { text, place } in fields.texts("http").unwrap_or_default() {
+        match prefix_fault(text) {
+            None => prefixes.push(text.to_owned()),
+            Some(fault) => {
+                let message = format!("`plugin.grants.http`: {}: {fault}", quote(text));
+                let help = "write a prefix of URLs, as in \"https://auth.example.com/mqtt/\"";
+                reporter.error(place, message, Some(help.into()));
+            }
+        }
+    }
+    prefixes
+}
+
+/// What is plainly no prefix of URLs; the plugin host looks closer.
+fn prefix_fault(text: &str) -> Option<&'static str> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match rest {
+        None => Some("it must begin with http:// or https://"),
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => Some("it names no host"),
+        Some(rest) if rest.contains(['?', '#']) => Some("a prefix has neither query nor fragment"),
+        Some(rest) if rest.contains('@') => Some("credentials do not belong into a URL"),
+        Some(rest) if rest.contains(char::is_whitespace) => Some("a URL has no blanks"),
+        Some(_) => None,
+    }
 }
 
 #[cfg(test)]

@@ -62,7 +62,8 @@ pub struct Limits {
     pub flapping: Flapping,
     /// How much enhanced authentication one client may ask for.
     pub auth: Auth,
-    /// Clients that may wait for an authenticator at once, of the whole broker. 1 to 1 000 000. Default 1024.
+    /// Clients that may wait for an authenticator at once, of the whole broker; of each listener, where an authenticator
+    /// asks a web service. 1 to 1 000 000. Default 1024.
     pub max_authentications: u32,
     /// Sessions, connected or not, of the whole broker. 1 to 100 000 000. Default 1 000 000.
     pub max_sessions: u32,

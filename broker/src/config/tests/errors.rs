@@ -467,15 +467,15 @@ fn what_a_websocket_cannot_have_is_named() {
 }
 
 #[test]
-fn grants_that_are_not_served_are_refused_by_name() {
+fn grants_that_are_none_are_refused_by_name() {
     let found = after_listener(
         "transform = [\"p\"]\n[[plugin]]\nname = \"p\"\npath = \"p\"\n[plugin.grants]\n\
-         http = [\"https://idp.example/\"]\nkv = \"1MiB\"\nmetrics = true\nrevocation = true\nhtpp = 1\n",
+         http = [\"idp.example/\", \"https://idp.example/\"]\nkv = \"1MiB\"\nmetrics = true\nrevocation = true\nhtpp = 1\n",
     );
     assert_eq!(
         found,
         [
-            "11:1 `plugin.grants.http` is not served by this version (remove it)",
+            "11:9 `plugin.grants.http`: `idp.example/`: it must begin with http:// or https:// (write a prefix of URLs, as in \"https://auth.example.com/mqtt/\")",
             "15:1 unknown key `htpp` (did you mean `http`?)",
         ]
     );
@@ -500,6 +500,14 @@ fn a_plugin_is_checked_value_by_value() {
         (
             "grants.revocation = \"yes\"",
             "`plugin.grants.revocation` must be a boolean, not a string (write true or false)",
+        ),
+        ("limits.http_time = \"0s\"", "`plugin.limits.http_time` is 0s: it must be 1ms to 1m"),
+        ("limits.http_request = \"1B\"", "is 1B: it must be 1KiB to 16MiB"),
+        ("limits.http_reply = \"17MiB\"", "is 17MiB: it must be 1KiB to 16MiB"),
+        ("limits.http_at_once = 0", "`plugin.limits.http_at_once` is 0: it must be 1 to 64"),
+        (
+            "grants.http = [\"https://a/?b\"]",
+            "`plugin.grants.http`: `https://a/?b`: a prefix has neither query nor fragment",
         ),
         ("limits.kv = \"1B\"", "`plugin.limits.kv` is 1B: it must be 1KiB to 1GiB"),
         ("grants.kv = \"2GiB\"", "`plugin.grants.kv` is 2GiB: it must be 1KiB to 1GiB"),

@@ -73,6 +73,7 @@ fn every_change_is_named_with_its_path_and_its_effect() {
         ("grants.revocation = false", "grants.revocation = true", "plugin.acl.grants", Live),
         ("grants.metrics = false", "grants.metrics = true", "plugin.acl.grants", Live),
         ("grants.kv = false", "grants.kv = true", "plugin.acl.grants", Live),
+        ("grants.http = []", "grants.http = [\"http://a\"]", "plugin.acl.grants", Live),
         ("limits.kv = \"1MiB\"", "limits.kv = \"2MiB\"", "plugin.acl.limits", Live),
         ("grants.topics = []", "grants.topics = []\nconfig.a = 1", "plugin.acl.config", Live),
         ("\"info\"", "\"warn\"", "log.level", Live),

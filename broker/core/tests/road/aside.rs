@@ -1,0 +1,237 @@
+//! What would have to be waited for is put aside, judged elsewhere, and goes on where it stopped.
+
+use std::sync::Arc;
+
+use wasmqtt_codec::{Packet, ReasonCode, RetainHandling, Subscribe, Subscription, Version};
+use wasmqtt_core::broker::{Attempt, Published};
+use wasmqtt_core::judge::{Action, Actions, Effect, Identity, Permission, Transformed};
+use wasmqtt_core::message::{Changes, Origin, Parts};
+
+use crate::judge::Scripted;
+use crate::wire::{Client, Q0, Q1, Q2, Wire, clean, payloads, stored, will};
+
+fn parts<'a>(topic: &'a str, payload: &'a str) -> Parts<'a> {
+    Parts {
+        topic,
+        properties: Default::default(),
+        payload: payload.as_bytes(),
+        qos: Q1,
+        retain: false,
+        origin: Origin::Client,
+        expires_at: None,
+    }
+}
+
+fn attempt(wire: &mut Wire, client: &Client, topic: &str) -> Attempt {
+    let broker = Arc::clone(&wire.broker);
+    broker.try_publish(&mut wire.lane, wire.now, client.connection.client(), parts(topic, topic))
+}
+
+/// As whoever judges elsewhere answers: by the same script, which has all the time it needs.
+fn elsewhere(wire: &Wire) -> Scripted {
+    wire.judge.clone()
+}
+
+fn waits(wire: &Wire, action: Action, topic: &str) {
+    wire.script().waits.push((action, topic.into()));
+}
+
+#[test]
+fn a_publication_that_waits_reaches_nobody_before_its_answer_and_what_it_says_is_done() {
+    let mut wire = Wire::new();
+    let mut reader = wire.connect(&clean(Version::V5, "r"));
+    wire.subscribe(&mut reader, "#", Q1);
+    let client = wire.connect(&clean(Version::V5, "c"));
+    for (topic, denied) in [("a", false), ("b", true)] {
+        waits(&wire, Action::Publish, topic);
+        if denied {
+            wire.script().deny(Action::Publish, topic);
+        }
+        let Attempt::Aside(aside) = attempt(&mut wire, &client, topic) else {
+            panic!("{topic} did not wait");
+        };
+        assert!(wire.take(&mut reader).is_empty());
+        assert!(wire.script().asked.iter().all(|asked| asked.topic != topic), "not asked here");
+        let judged = aside.ask(&mut elsewhere(&wire), wire.now);
+        let broker = Arc::clone(&wire.broker);
+        let published = broker.publish_judged(&mut wire.lane, wire.now, judged);
+        match denied {
+            true => assert_eq!(published.unwrap_err().code, ReasonCode::NotAuthorized),
+            false => assert_eq!(published.unwrap(), Published::Routed),
+        }
+        let expected: &[&str] = if denied { &[] } else { &["a"] };
+        assert_eq!(wire.take_payloads(&mut reader), expected);
+    }
+    assert_eq!((wire.lane.counters.published, wire.lane.counters.refused), (1, 1));
+    let Attempt::Done(Ok(Published::Routed)) = attempt(&mut wire, &client, "other") else {
+        panic!("nobody has to be waited for");
+    };
+    assert_eq!(wire.take_payloads(&mut reader), ["other"]);
+}
+
+#[test]
+fn what_a_waiting_transformer_makes_of_a_publication_is_routed() {
+    let mut wire = Wire::new();
+    let mut reader = wire.connect(&clean(Version::V5, "r"));
+    wire.subscribe(&mut reader, "#", Q1);
+    let client = wire.connect(&clean(Version::V5, "c"));
+    wire.script().waits_to_transform = Some("a".into());
+    wire.script().transform = Some(Box::new(|message, now| {
+        let changes = Changes { payload: Some(b"changed".to_vec()), ..Changes::default() };
+        match message.topic() {
+            "a" => Transformed::Forward(message.with(&changes, now)),
+            _ => Transformed::Discard,
+        }
+    }));
+    let Attempt::Aside(aside) = attempt(&mut wire, &client, "a") else { panic!("it did not wait") };
+    let judged = aside.ask(&mut elsewhere(&wire), wire.now);
+    let broker = Arc::clone(&wire.broker);
+    assert_eq!(broker.publish_judged(&mut wire.lane, wire.now, judged), Ok(Published::Routed));
+    assert_eq!(wire.take_payloads(&mut reader), ["changed"]);
+    assert!(matches!(attempt(&mut wire, &client, "b"), Attempt::Done(Ok(Published::Discarded))));
+}
+
+#[test]
+fn what_is_refused_anyway_and_what_the_client_itself_brings_rights_for_waits_for_nobody() {
+    let mut wire = Wire::new();
+    let client = wire.connect(&clean(Version::V5, "c"));
+    waits(&wire, Action::Publish, "$SYS/x");
+    let Attempt::Done(Err(refusal)) = attempt(&mut wire, &client, "$SYS/x") else {
+        panic!("it waits for an answer that nobody may give");
+    };
+    assert_eq!(refusal.code, ReasonCode::NotAuthorized);
+
+    let own = Permission {
+        effect: Effect::Allow,
+        filter: "own".into(),
+        actions: Actions { publish: true, ..Actions::default() },
+        max_qos: None,
+        retain: None,
+    };
+    wire.identity = Identity { permissions: vec![own], ..Identity::default() };
+    let client = wire.connect(&clean(Version::V5, "d"));
+    waits(&wire, Action::Publish, "own");
+    assert!(matches!(attempt(&mut wire, &client, "own"), Attempt::Done(Ok(_))));
+    wire.script().waits_to_transform = Some("own".into());
+    assert!(matches!(attempt(&mut wire, &client, "own"), Attempt::Aside(_)));
+}
+
+#[test]
+fn a_will_that_waits_is_left_to_whoever_asks_elsewhere() {
+    let mut wire = Wire::new();
+    let mut reader = wire.connect(&clean(Version::V5, "r"));
+    wire.subscribe(&mut reader, "#", Q2);
+    for (topic, denied) in [("w", false), ("x", true)] {
+        waits(&wire, Action::Will, topic);
+        let mut connect = clean(Version::V5, "c");
+        connect.will = Some(will(topic, "gone"));
+        let client = wire.connect(&connect);
+        assert!(!wire.lane.has_aside());
+        if denied {
+            wire.script().deny(Action::Will, topic);
+        }
+        wire.lose(client);
+        assert!(wire.take(&mut reader).is_empty());
+        let aside = wire.lane.take_aside();
+        assert_eq!(aside.iter().map(|aside| aside.topic()).collect::<Vec<_>>(), [topic]);
+        for aside in aside {
+            let judged = aside.ask(&mut elsewhere(&wire), wire.now);
+            let broker = Arc::clone(&wire.broker);
+            let published = broker.publish_judged(&mut wire.lane, wire.now, judged);
+            assert_eq!(published.is_err(), denied);
+        }
+        let expected: &[&str] = if denied { &[] } else { &["gone"] };
+        assert_eq!(wire.take_payloads(&mut reader), expected);
+    }
+}
+
+fn subscription<'a>(filter: &'a str) -> Subscription<'a> {
+    Subscription {
+        filter,
+        qos: Q1,
+        no_local: false,
+        retain_as_published: false,
+        retain_handling: RetainHandling::SendAtSubscribe,
+    }
+}
+
+#[test]
+fn subscriptions_are_granted_as_was_answered_elsewhere_and_what_nobody_was_asked_about_is_refused()
+{
+    let mut wire = Wire::new();
+    let mut client = wire.connect(&clean(Version::V5, "c"));
+    let filters = ["a", "b", "$share/g/c", "d/#/e"];
+    let mut subscribe = Subscribe {
+        packet_id: client.fresh_id(),
+        subscription_identifier: None,
+        user_properties: Default::default(),
+        subscriptions: filters.iter().map(|filter| subscription(filter)).collect(),
+    };
+    let broker = Arc::clone(&wire.broker);
+    let (who, session) =
+        (Arc::clone(client.connection.client()), Arc::clone(client.connection.session()));
+    let limits = Arc::clone(client.connection.limits());
+    let aside = broker.put_subscribe_aside(&mut wire.lane, wire.now, &who, 100, &subscribe);
+    assert!(aside.is_none(), "nobody has to be waited for");
+
+    waits(&wire, Action::Subscribe, "c");
+    wire.script().deny(Action::Subscribe, "b");
+    let aside = broker.put_subscribe_aside(&mut wire.lane, wire.now, &who, 100, &subscribe);
+    let granted = aside.unwrap().ask(&mut elsewhere(&wire), wire.now);
+    wire.script().asked.clear();
+    // As if they had been in another packet.
+    subscribe.subscriptions.push(subscription("z"));
+    subscribe.subscriptions.push(Subscription { qos: Q2, ..subscription("a") });
+    let (lane, granted) = (&mut wire.lane, Some(&granted));
+    let answer = broker.subscribe_as(lane, wire.now, &who, &session, &limits, &subscribe, granted);
+    use ReasonCode::{GrantedQoS1, NotAuthorized, TopicFilterInvalid};
+    let expected =
+        [GrantedQoS1, NotAuthorized, GrantedQoS1, TopicFilterInvalid, NotAuthorized, NotAuthorized];
+    assert_eq!(answer.codes, expected);
+    assert!(wire.script().asked.is_empty());
+    let mut sender = wire.connect(&clean(Version::V5, "s"));
+    for topic in ["a", "b", "c", "z"] {
+        wire.publish(&mut sender, topic, Q0, topic);
+    }
+    assert_eq!(payloads(&wire.pump(&mut client)), ["a", "c"]);
+}
+
+#[test]
+fn what_a_session_holds_is_judged_elsewhere_too_and_nothing_else_is_touched() {
+    let mut wire = Wire::new();
+    let mut client = wire.connect(&stored(Version::V5, "c"));
+    for filter in ["a", "b"] {
+        wire.subscribe(&mut client, filter, Q1);
+    }
+    let broker = Arc::clone(&wire.broker);
+    let (who, session) =
+        (Arc::clone(client.connection.client()), Arc::clone(client.connection.session()));
+    assert!(broker.put_held_aside(&mut wire.lane, wire.now, &who, &session).is_none());
+    waits(&wire, Action::Subscribe, "a");
+    wire.script().deny(Action::Subscribe, "a");
+    let aside = broker.put_held_aside(&mut wire.lane, wire.now, &who, &session).unwrap();
+    let granted = aside.ask(&mut elsewhere(&wire), wire.now);
+    // Judged as it came, meanwhile.
+    wire.script().waits.clear();
+    wire.subscribe(&mut client, "c", Q1);
+    wire.script().deny(Action::Subscribe, "c");
+    let denied = broker.rejudge_as(&mut wire.lane, wire.now, &who, &session, Some(&granted));
+    assert_eq!(denied, ["a".into()]);
+    let held = session.state.lock().subscriptions.len();
+    assert_eq!(held, 2);
+}
+
+#[test]
+fn a_session_that_resumes_is_judged_by_its_connection_where_that_may_have_to_wait() {
+    let mut wire = Wire::new();
+    let mut client = wire.connect(&stored(Version::V5, "c"));
+    wire.subscribe(&mut client, "a", Q1);
+    wire.send(&mut client, &Packet::PingReq);
+    wire.lose(client);
+    waits(&wire, Action::Subscribe, "a");
+    wire.script().deny(Action::Subscribe, "a");
+    let client = wire.connect(&stored(Version::V5, "c"));
+    let session = client.connection.session();
+    assert_eq!(session.state.lock().subscriptions.len(), 1, "not yet");
+    assert!(session.mailbox.take_rejudge(client.connection.attachment()));
+}

@@ -1,0 +1,173 @@
+//! A client whose packet is judged elsewhere waits, and nobody else does: nothing more of it is read until the answer is
+//! there, so that its packets keep their order.
+
+use std::future::{Future, poll_fn};
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use wasmqtt_codec::{PacketId, QoS, ReasonCode};
+use wasmqtt_core::broker::{
+    Granted, JudgedPublication, PublicationAside, Published, SubscriptionsAside,
+};
+use wasmqtt_core::fault::Fault;
+use wasmqtt_core::judge::Refusal;
+use wasmqtt_core::time::Moment;
+
+use super::ask::Elsewhere;
+use super::turn::{Driver, Ended};
+use crate::worker::{Local, Shared, with_local};
+
+/// What a client waits for.
+pub(super) enum Parked {
+    /// Its publication, which was taken from the wire.
+    Publish { packet_id: Option<PacketId>, qos: QoS, answer: Elsewhere<JudgedPublication> },
+    /// Its SUBSCRIBE, which was not.
+    Subscribe(Elsewhere<Granted>),
+}
+
+/// What is waited for beside what the client sends.
+#[derive(Default)]
+pub(super) struct Waits {
+    pub(super) parked: Option<Box<Parked>>,
+    /// Rights have changed since its SUBSCRIBE was asked about.
+    pub(super) is_stale: bool,
+    /// For the SUBSCRIBE that comes next.
+    pub(super) granted: Option<Box<Granted>>,
+    /// Its subscriptions are judged again: until then nothing is delivered.
+    pub(super) rejudging: Option<Box<Elsewhere<Granted>>>,
+}
+
+/// Has a publication judged elsewhere.
+pub(super) fn ask_publish(
+    shared: &Shared,
+    aside: PublicationAside,
+) -> Elsewhere<JudgedPublication> {
+    let (judge, clock) = (shared.patient_judge.clone(), shared.clock);
+    Elsewhere::start(shared, aside.listener(), true, move || aside.ask(&mut *judge(), clock.now()))
+}
+
+/// Has subscriptions judged elsewhere.
+pub(super) fn ask_subscribe(shared: &Shared, aside: SubscriptionsAside) -> Elsewhere<Granted> {
+    let (judge, clock) = (shared.patient_judge.clone(), shared.clock);
+    Elsewhere::start(shared, aside.listener(), true, move || aside.ask(&mut *judge(), clock.now()))
+}
+
+/// Nobody said yes, and it cannot be told packet by packet.
+fn broken() -> Ended {
+    Fault::Ordered(ReasonCode::ImplementationSpecificError).into()
+}
+
+impl Driver {
+    /// Looks for what the client waits for; true when it was there.
+    pub(super) fn poll_parked(
+        &mut self,
+        cx: &mut Context<'_>,
+        local: &mut Local,
+        now: Moment,
+    ) -> Result<bool, Ended> {
+        let Some(parked) = &mut self.waits.parked else { return Ok(false) };
+        match &mut **parked {
+            Parked::Publish { packet_id, qos, answer } => {
+                let Poll::Ready(judged) = Pin::new(answer).poll(cx) else { return Ok(false) };
+                let (packet_id, qos) = (*packet_id, *qos);
+                self.go_on(now);
+                let published = self.shared.broker.publish_judged(
+                    &mut local.lane,
+                    now,
+                    judged.ok_or_else(broken)?,
+                );
+                self.acknowledge(local, packet_id, qos, published)?;
+            }
+            Parked::Subscribe(answer) => {
+                let Poll::Ready(granted) = Pin::new(answer).poll(cx) else { return Ok(false) };
+                self.go_on(now);
+                let granted = granted.ok_or_else(broken)?;
+                if !std::mem::take(&mut self.waits.is_stale) {
+                    self.waits.granted = Some(Box::new(granted));
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads on, beginning with what was read ahead.
+    fn go_on(&mut self, now: Moment) {
+        self.waits.parked = None;
+        self.has_ahead = true;
+        self.connection.excuse(now);
+    }
+
+    /// Starts judging the client's subscriptions again, elsewhere where that may take its time.
+    pub(super) fn rejudge(&mut self, local: &mut Local) {
+        let (now, broker) = (self.shared.clock.now(), &self.shared.broker);
+        let (client, session) = (&self.client, &self.session);
+        match broker.put_held_aside(&mut local.lane, now, client, session) {
+            Some(aside) => {
+                self.waits.rejudging = Some(Box::new(ask_subscribe(&self.shared, aside)));
+            }
+            None => {
+                self.tell_denied(&broker.rejudge(&mut local.lane, now, client, session));
+            }
+        }
+    }
+
+    /// Whether nothing may be delivered, because the client's subscriptions are being judged again.
+    pub(super) fn poll_rejudging(
+        &mut self,
+        cx: &mut Context<'_>,
+        local: &mut Local,
+        now: Moment,
+    ) -> Result<ControlFlow<()>, Ended> {
+        let Some(rejudging) = &mut self.waits.rejudging else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        let Poll::Ready(granted) = Pin::new(&mut **rejudging).poll(cx) else {
+            return Ok(ControlFlow::Break(()));
+        };
+        self.waits.rejudging = None;
+        let granted = granted.ok_or_else(broken)?;
+        let (broker, lane) = (&self.shared.broker, &mut local.lane);
+        let denied = broker.rejudge_as(lane, now, &self.client, &self.session, Some(&granted));
+        self.tell_denied(&denied);
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn tell_denied(&self, denied: &[Box<str>]) {
+        for filter in denied {
+            let client_id = &*self.client.id;
+            tracing::info!(client_id, %filter, "subscription is no longer allowed");
+        }
+    }
+
+    /// What was taken from the wire is seen through, even if its client is gone: it may not send it again.
+    pub(super) async fn see_through(&mut self) {
+        if let Some(Parked::Publish { answer, .. }) = self.waits.parked.take().map(|parked| *parked)
+        {
+            // What it is told need not wait.
+            poll_fn(|cx| {
+                let _ = self.wire.poll_flush(cx);
+                Poll::Ready(())
+            })
+            .await;
+            route(&self.shared, answer).await;
+        }
+    }
+}
+
+/// Waits for the answer, and routes.
+async fn route(
+    shared: &Shared,
+    answer: Elsewhere<JudgedPublication>,
+) -> Option<Result<Published, Refusal>> {
+    let judged = answer.await?;
+    let now = shared.clock.now();
+    with_local(|local| shared.broker.publish_judged(&mut local.lane, now, judged))
+}
+
+/// Sees a publication through that nobody waits for: a plugin's own, or a will.
+pub(crate) async fn see_through(shared: &Shared, aside: PublicationAside) -> Result<(), Refusal> {
+    let published = route(shared, ask_publish(shared, aside)).await;
+    let broken = || Err(Refusal::new(ReasonCode::ImplementationSpecificError));
+    published.unwrap_or_else(broken).map(|_| ())
+}

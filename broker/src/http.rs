@@ -1,0 +1,99 @@
+//! The client behind the plugins' `http` capability. Which URLs a plugin may ask for has been looked at before.
+
+use std::io;
+use std::time::Duration;
+
+use ureq::config::RedirectAuthHeaders;
+use ureq::http::Request;
+use ureq::{Agent, Body, Error, Timeout};
+use wasmqtt_sandbox::{HttpClient, HttpRequest, HttpResponse};
+
+/// Bytes of the headers of one reply.
+const HEADERS: usize = 32 << 10;
+/// Connections that are kept open for the next request, of all servers and of one.
+const IDLE: usize = 64;
+const IDLE_PER_HOST: usize = 16;
+/// For how long. Servers close theirs after a minute or so, and a request into a closed one is lost.
+const IDLE_AGE: Duration = Duration::from_secs(15);
+
+/// Sends the plugins' requests, and keeps connections open between them.
+pub(crate) struct Client(Agent);
+
+impl Client {
+    pub(crate) fn new() -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            // Where a redirect leads is for the plugin and its grants to say.
+            .max_redirects(0)
+            .redirect_auth_headers(RedirectAuthHeaders::Never)
+            // Only what the operator wrote for this plugin counts.
+            .proxy(None)
+            .user_agent(concat!("wasmqtt/", env!("CARGO_PKG_VERSION")))
+            .max_response_header_size(HEADERS)
+            .max_idle_connections(IDLE)
+            .max_idle_connections_per_host(IDLE_PER_HOST)
+            .max_idle_age(IDLE_AGE)
+            .build();
+        Self(config.into())
+    }
+}
+
+impl HttpClient for Client {
+    fn send(&self, request: &HttpRequest) -> Result<HttpResponse, String> {
+        let mut builder = Request::builder().method(&*request.method).uri(&*request.url);
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        let bodied = matches!(&*request.method, "POST" | "PUT" | "PATCH");
+        let words = |error| words(error, request);
+        let timeout = Some(request.timeout);
+        let answered = if bodied || !request.body.is_empty() {
+            let ready = builder.body(&*request.body).map_err(|error| error.to_string())?;
+            let ready = self.0.configure_request(ready).timeout_global(timeout);
+            self.0.run(ready.allow_non_standard_methods(true).build())
+        } else {
+            let ready = builder.body(()).map_err(|error| error.to_string())?;
+            self.0.run(self.0.configure_request(ready).timeout_global(timeout).build())
+        };
+        let mut answered = answered.map_err(words)?;
+        let headers = answered
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str().into(), value.to_str().ok()?.into())))
+            .collect();
+        let body = read(answered.body_mut(), request.reply_limit).map_err(words)?;
+        Ok(HttpResponse { status: answered.status().as_u16(), headers, body })
+    }
+}
+
+/// One byte more than may come is read, to see that it did.
+fn read(body: &mut Body, limit: u64) -> Result<Vec<u8>, Error> {
+    let body = body.with_config().limit(limit.saturating_add(1)).read_to_vec()?;
+    match body.len() as u64 > limit {
+        true => Err(Error::BodyExceedsLimit(limit)),
+        false => Ok(body),
+    }
+}
+
+/// What went wrong, for the operator.
+fn words(error: Error, request: &HttpRequest) -> String {
+    match error {
+        Error::Timeout(Timeout::Resolve) => "its host name was not found in time".into(),
+        Error::Timeout(Timeout::Connect) => "no connection in time".into(),
+        Error::Timeout(_) => format!("no reply within {:?}", request.timeout),
+        Error::HostNotFound => "its host name is not known".into(),
+        Error::BodyExceedsLimit(_) => {
+            let limit = request.reply_limit;
+            format!(
+                "the reply is larger than {limit} bytes; if it may be, raise `limits.http_reply`"
+            )
+        }
+        Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            "connection refused: nobody listens there".into()
+        }
+        Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
+            format!("no reply within {:?}", request.timeout)
+        }
+        error => error.to_string(),
+    }
+}

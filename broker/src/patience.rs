@@ -1,0 +1,150 @@
+//! How many questions may block a thread at the same time. Questions that only compute share a few threads. Those that
+//! may wait for somebody outside of the broker have many, and no listener can take them all: where one listener's web
+//! service hangs, the clients of the others are asked about as before.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmqtt_core::client::ListenerId;
+
+/// Questions that compute, at once.
+const COMPUTING: usize = 16;
+/// Questions that may wait for somebody else, at once: of all listeners, and of one.
+const PATIENT: usize = 256;
+const PATIENT_PER_LISTENER: usize = 64;
+/// Threads that never have to wait for each other: one for each of these, and some for loading plugins.
+pub(crate) const THREADS: usize = COMPUTING + PATIENT + 4;
+/// Places of all listeners.
+#[derive(Clone)]
+pub(crate) struct Patience(Arc<Places>);
+
+struct Places {
+    computing: Arc<Semaphore>,
+    patient: Arc<Semaphore>,
+    /// By listener; the last is for what comes through none.
+    listeners: Box<[Place]>,
+    /// Clients that wait for authenticators which compute.
+    waiting: Arc<AtomicUsize>,
+    /// How many of them may, and how many of each listener may wait for those that are patient.
+    most: AtomicUsize,
+}
+
+struct Place {
+    patient: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// The right to block one thread.
+pub(crate) struct Turn {
+    _all: Option<OwnedSemaphorePermit>,
+    _of_listener: Option<OwnedSemaphorePermit>,
+}
+
+impl Patience {
+    /// For so many listeners. `most` clients may wait for an authenticator at once; beyond, they are told that the server
+    /// is busy: waiting longer than a client's patience helps nobody.
+    pub(crate) fn new(listeners: usize, most: u32) -> Self {
+        let place = || Place {
+            patient: Arc::new(Semaphore::new(PATIENT_PER_LISTENER)),
+            waiting: Arc::default(),
+        };
+        Self(Arc::new(Places {
+            computing: Arc::new(Semaphore::new(COMPUTING)),
+            patient: Arc::new(Semaphore::new(PATIENT)),
+            listeners: (0..=listeners).map(|_| place()).collect(),
+            waiting: Arc::default(),
+            most: AtomicUsize::new(most as usize),
+        }))
+    }
+
+    /// Changes the bound. Whoever waits goes on waiting.
+    pub(crate) fn set_most(&self, most: u32) {
+        self.0.most.store(most as usize, Ordering::Relaxed);
+    }
+
+    fn place(&self, listener: ListenerId) -> Option<&Place> {
+        let listeners = &self.0.listeners;
+        listeners.get(usize::from(listener.0)).or_else(|| listeners.last())
+    }
+
+    /// Waits until a question of this listener may block a thread; `patient`: it may wait for somebody outside of the
+    /// broker. First come, first served.
+    pub(crate) async fn turn(&self, listener: ListenerId, patient: bool) -> Turn {
+        // They are never closed.
+        if !patient {
+            let all = Arc::clone(&self.0.computing).acquire_owned().await.ok();
+            return Turn { _all: all, _of_listener: None };
+        }
+        let of_listener = match self.place(listener) {
+            Some(place) => Arc::clone(&place.patient).acquire_owned().await.ok(),
+            None => None,
+        };
+        let all = Arc::clone(&self.0.patient).acquire_owned().await.ok();
+        Turn { _all: all, _of_listener: of_listener }
+    }
+
+    /// A place among the clients that wait for an authenticator; none when too many do already. `patient` as above:
+    /// those of each listener are counted by themselves.
+    pub(crate) fn enter(&self, listener: ListenerId, patient: bool) -> Option<Waiting> {
+        let waiting = if patient { &self.place(listener)?.waiting } else { &self.0.waiting };
+        let place = Waiting(Arc::clone(waiting));
+        let most = self.0.most.load(Ordering::Relaxed);
+        (place.0.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+    }
+}
+
+/// A place among those that wait for an authenticator.
+pub(crate) struct Waiting(Arc<AtomicUsize>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether it is there at once.
+    async fn at_once(turn: impl Future<Output = Turn>) -> Option<Turn> {
+        tokio::select! { biased; turn = turn => Some(turn), () = std::future::ready(()) => None }
+    }
+
+    #[tokio::test]
+    async fn a_listener_whose_questions_hang_takes_no_place_of_another_nor_of_those_that_compute() {
+        let patience = Patience::new(2, 1);
+        let mut turns = Vec::new();
+        for _ in 0..PATIENT_PER_LISTENER {
+            turns.push(at_once(patience.turn(ListenerId(0), true)).await.unwrap());
+        }
+        assert!(at_once(patience.turn(ListenerId(0), true)).await.is_none());
+        for listener in [ListenerId(1), ListenerId::INTERNAL] {
+            assert!(at_once(patience.turn(listener, true)).await.is_some(), "{listener:?}");
+        }
+        for _ in 0..COMPUTING {
+            turns.push(at_once(patience.turn(ListenerId(0), false)).await.unwrap());
+        }
+        assert!(at_once(patience.turn(ListenerId(1), false)).await.is_none());
+        turns.clear();
+        assert!(at_once(patience.turn(ListenerId(0), true)).await.is_some());
+        assert!(at_once(patience.turn(ListenerId(0), false)).await.is_some());
+    }
+
+    #[test]
+    fn clients_that_wait_for_a_web_service_take_no_place_of_others() {
+        let patience = Patience::new(2, 3);
+        let (one, other) = (ListenerId(0), ListenerId(1));
+        let waiting: Vec<_> = (0..3).map(|_| patience.enter(one, true).unwrap()).collect();
+        assert!(patience.enter(one, true).is_none());
+        assert!(patience.enter(other, true).is_some());
+        let computing: Vec<_> = (0..3).map(|_| patience.enter(other, false).unwrap()).collect();
+        assert!(patience.enter(one, false).is_none(), "of the whole broker");
+        patience.set_most(4);
+        assert!(patience.enter(one, true).is_some() && patience.enter(one, false).is_some());
+        patience.set_most(3);
+        drop((waiting, computing));
+        assert!(patience.enter(one, true).is_some() && patience.enter(one, false).is_some());
+    }
+}
