@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wasmqtt_codec::{PacketType, ReasonCode, Version};
+use wasmqtt_codec::{PacketType, QoS, ReasonCode, Version};
 
 /// The types of packets that clients may send after CONNECT, and how they are called.
 pub(crate) const PACKETS: [(PacketType, &str); 11] = [
@@ -31,6 +31,16 @@ pub(crate) enum Ending {
     Lost,
 }
 
+/// By the upper seven bits of a byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Heads([u64; 128]);
+
+impl Default for Heads {
+    fn default() -> Self {
+        Self([0; 128])
+    }
+}
+
 /// Counts of one worker, or of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counters {
@@ -38,15 +48,17 @@ pub(crate) struct Counters {
     pub(crate) connections: u64,
     pub(crate) bytes_received: u64,
     pub(crate) bytes_sent: u64,
-    /// Whole packets after CONNECT, by the number of their type.
-    pub(crate) packets_received: [u64; 16],
+    /// Whole packets after CONNECT, by the upper seven bits of their first byte: type, DUP and QoS.
+    pub(crate) packets_received: Heads,
     /// Publications that were judged and routed.
     pub(crate) publish_received: u64,
     /// Publications that were refused.
     pub(crate) publish_refused: u64,
     pub(crate) publish_sent: u64,
-    /// Copies for subscribers that found a full mailbox, or waited for too long.
+    /// Copies for subscribers that found a full mailbox.
     pub(crate) publish_dropped: u64,
+    /// Copies for subscribers that waited for too long.
+    pub(crate) publish_too_old: u64,
     /// Clients that entered, by [`version`](Self::entered).
     pub(crate) entered: [u64; 3],
     /// Clients that were refused, by reason code.
@@ -58,13 +70,32 @@ pub(crate) struct Counters {
 impl Counters {
     /// Packets of every type.
     pub(crate) fn packets(&self) -> u64 {
-        self.packets_received.iter().sum()
+        self.packets_received.0.iter().sum()
+    }
+
+    /// Packets of one type.
+    pub(crate) fn packets_of(&self, kind: PacketType) -> u64 {
+        let counts = self.packets_received.0.iter().skip(kind as usize * 8);
+        counts.take(8).sum()
+    }
+
+    /// PUBLISH packets with this QoS.
+    pub(crate) fn publish_packets(&self, qos: QoS) -> u64 {
+        let first = PacketType::Publish as usize * 8 + qos as usize;
+        // Without DUP, and with it.
+        let counts = [first, first + 4].map(|at| self.packets_received.0.get(at).copied());
+        counts.into_iter().flatten().sum()
+    }
+
+    /// Copies that no subscriber got.
+    pub(crate) fn lost(&self) -> u64 {
+        self.publish_dropped + self.publish_too_old
     }
 
     /// Counts a packet by the first byte of its header.
     #[inline]
     pub(crate) fn packet(&mut self, first: u8) {
-        if let Some(count) = self.packets_received.get_mut(usize::from(first >> 4)) {
+        if let Some(count) = self.packets_received.0.get_mut(usize::from(first >> 1)) {
             *count += 1;
         }
     }
@@ -96,11 +127,12 @@ impl std::ops::AddAssign for Counters {
         self.connections += other.connections;
         self.bytes_received += other.bytes_received;
         self.bytes_sent += other.bytes_sent;
-        add(&mut self.packets_received, &other.packets_received);
+        add(&mut self.packets_received.0, &other.packets_received.0);
         self.publish_received += other.publish_received;
         self.publish_refused += other.publish_refused;
         self.publish_sent += other.publish_sent;
         self.publish_dropped += other.publish_dropped;
+        self.publish_too_old += other.publish_too_old;
         add(&mut self.entered, &other.entered);
         for (code, more) in other.refused {
             *self.refused.entry(code).or_default() += more;
@@ -134,7 +166,11 @@ mod tests {
         other.refused(ReasonCode::NotAuthorized);
         other.left(Ending::Broker, ReasonCode::Success);
         one += other;
-        assert_eq!((one.packets(), one.packets_received[3], one.packets_received[12]), (3, 2, 1));
+        one.packet(0x3b);
+        assert_eq!((one.packets(), one.packets_of(PacketType::Publish)), (4, 3));
+        assert_eq!(one.packets_of(PacketType::PingReq), 1);
+        let by_qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+        assert_eq!(by_qos.map(|qos| one.publish_packets(qos)), [0, 3, 0]);
         assert_eq!(one.entered, [1, 0, 2]);
         assert_eq!(Vec::from_iter(one.refused), [(0x87, 1), (0x8a, 2)]);
         assert_eq!(one.left[&(Ending::Lost, 0)], 2);

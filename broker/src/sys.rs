@@ -118,7 +118,7 @@ impl Tree {
             ("messages/received", count.packets().to_string()),
             ("publish/messages/received", count.publish_received.to_string()),
             ("publish/messages/sent", count.publish_sent.to_string()),
-            ("publish/messages/dropped", count.publish_dropped.to_string()),
+            ("publish/messages/dropped", count.lost().to_string()),
             ("retained messages/count", gauges.retained.to_string()),
             ("subscriptions/count", gauges.subscriptions.to_string()),
         ]
@@ -139,7 +139,7 @@ impl Tree {
             ("messages/received", count.packets().saturating_sub(before.packets())),
             ("publish/received", count.publish_received.saturating_sub(before.publish_received)),
             ("publish/sent", count.publish_sent.saturating_sub(before.publish_sent)),
-            ("publish/dropped", count.publish_dropped.saturating_sub(before.publish_dropped)),
+            ("publish/dropped", count.lost().saturating_sub(before.lost())),
         ];
         for (load, (name, more)) in self.loads.iter_mut().zip(events) {
             if elapsed > 0.0 {

@@ -285,6 +285,7 @@ async fn work(
                     publish_received: local.lane.counters.published,
                     publish_refused: local.lane.counters.refused,
                     publish_dropped: local.lane.counters.dropped,
+                    publish_too_old: local.lane.counters.too_old,
                     ..local.counters.clone()
                 });
                 let _ = answer.send(counted.unwrap_or_default());

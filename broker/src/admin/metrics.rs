@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fmt::{Display, Write};
 use std::time::Duration;
 
-use wasmqtt_codec::ReasonCode;
+use wasmqtt_codec::{QoS, ReasonCode};
 
 use crate::count::{Counters, Ending, PACKETS};
 
@@ -104,11 +104,6 @@ fn traffic(text: &mut Text, count: &Counters) {
         ("wasmqtt_messages_received_total", count.publish_received, "Publications routed."),
         ("wasmqtt_messages_refused_total", count.publish_refused, "Publications refused."),
         ("wasmqtt_messages_sent_total", count.publish_sent, "Messages sent to subscribers."),
-        (
-            "wasmqtt_messages_dropped_total",
-            count.publish_dropped,
-            "Messages for a subscriber that found its queue full, or waited there for too long.",
-        ),
     ];
     for (name, value, help) in counters {
         text.single(name, "counter", help, value);
@@ -116,9 +111,17 @@ fn traffic(text: &mut Text, count: &Counters) {
     let name = "wasmqtt_packets_received_total";
     text.family(name, "counter", "Packets from clients after CONNECT, by type.");
     for (kind, label) in PACKETS {
-        let received = count.packets_received.get(kind as usize).copied().unwrap_or_default();
-        text.sample(name, &[("type", label)], received);
+        text.sample(name, &[("type", label)], count.packets_of(kind));
     }
+    let name = "wasmqtt_publish_packets_received_total";
+    text.family(name, "counter", "PUBLISH packets from clients, by QoS.");
+    for (qos, label) in [(QoS::AtMostOnce, "0"), (QoS::AtLeastOnce, "1"), (QoS::ExactlyOnce, "2")] {
+        text.sample(name, &[("qos", label)], count.publish_packets(qos));
+    }
+    let name = "wasmqtt_messages_dropped_total";
+    text.family(name, "counter", "Messages for a subscriber that it will not get.");
+    text.sample(name, &[("reason", "queue-full")], count.publish_dropped);
+    text.sample(name, &[("reason", "too-old")], count.publish_too_old);
 }
 
 fn clients(text: &mut Text, count: &Counters) {
@@ -161,7 +164,12 @@ mod tests {
 
     #[test]
     fn what_the_broker_counted_is_told_with_bounded_labels() {
-        let mut count = Counters { publish_refused: 3, ..Counters::default() };
+        let mut count = Counters {
+            publish_refused: 3,
+            publish_dropped: 8,
+            publish_too_old: 9,
+            ..Counters::default()
+        };
         count.packet(0x32);
         count.entered(Version::V311);
         count.refused(ReasonCode::NotAuthorized);
@@ -186,6 +194,9 @@ mod tests {
             "wasmqtt_messages_refused_total 3",
             "wasmqtt_packets_received_total{type=\"publish\"} 1",
             "wasmqtt_packets_received_total{type=\"pingreq\"} 0",
+            "wasmqtt_publish_packets_received_total{qos=\"1\"} 1",
+            "wasmqtt_messages_dropped_total{reason=\"queue-full\"} 8",
+            "wasmqtt_messages_dropped_total{reason=\"too-old\"} 9",
             "wasmqtt_clients_connected_total{version=\"3.1.1\"} 1",
             "wasmqtt_clients_refused_total{reason=\"Not authorized\"} 1",
             "wasmqtt_clients_disconnected_total{by=\"broker\",reason=\"Keep Alive timeout\"} 1",

@@ -269,7 +269,9 @@ impl Broker {
         let line = self.wait_for(mark, "reload: SIGHUP");
         let lines = self.lines(mark);
         let heeded = lines.iter().position(|other| other.text() == line.text()).unwrap();
-        self.wait_for(Mark(mark.0 + heeded), "reload refused")
+        let since = Mark(mark.0 + heeded);
+        // A component that never comes to its end is given five seconds of processor time.
+        self.wait_at_most(START, since, |line| line.holds("reload refused"), "reload refused")
     }
 
     pub(crate) fn hang_up(&self) {

@@ -58,6 +58,8 @@ pub struct Counters {
     pub refused: u64,
     /// Copies that found a full mailbox, or made older ones give way.
     pub dropped: u64,
+    /// Copies that waited in a mailbox for too long.
+    pub too_old: u64,
 }
 
 impl Lane {

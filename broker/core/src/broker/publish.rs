@@ -272,7 +272,7 @@ impl Broker {
         let mailbox = &session.mailbox;
         self.router.read_on(now, mailbox, attachment);
         let too_old = mailbox.pull(now, attachment, TURN_DELIVERIES, window, deliveries);
-        lane.counters.dropped += too_old as u64;
+        lane.counters.too_old += too_old as u64;
     }
 
     /// Judges what is about to be delivered, where anybody wants to: replaces or removes deliveries in place.

@@ -51,6 +51,19 @@ fn a_full_queue_keeps_the_newest_or_the_oldest() {
 }
 
 #[test]
+fn what_waited_for_too_long_is_counted_apart_from_what_found_no_room() {
+    let bound = Queue { messages: 3, age: 8, ..Queue::default() };
+    let (mut wire, subscriber, mut publisher) = pair(Version::V5, bound);
+    wire.lose(subscriber);
+    fill(&mut wire, &mut publisher, 5);
+    // Up to an eighth longer than it may.
+    wire.pass(9_000);
+    let mut subscriber = wire.connect(&stored(Version::V5, "s"));
+    assert!(wire.take_payloads(&mut subscriber).is_empty());
+    assert_eq!((wire.lane.counters.dropped, wire.lane.counters.too_old), (2, 3));
+}
+
+#[test]
 fn bytes_are_bounded_as_well() {
     let bound = Queue { messages: 100, bytes: 25, ..Queue::default() };
     let (mut wire, mut subscriber, mut publisher) = pair(Version::V5, bound);

@@ -119,21 +119,29 @@ fn bind(
         return None;
     }
     let text = fields.required("bind", "\"127.0.0.1:1883\"")?;
-    address(text, "listener.bind", reporter).map(|address| (address, text.place))
+    address(text, "listener.bind", 1883, reporter).map(|address| (address, text.place))
 }
 
-/// An IP address and a port.
-pub(super) fn address(text: Text<'_>, key: &str, reporter: &Reporter<'_>) -> Option<SocketAddr> {
+/// An IP address and a port, which is usually this one.
+pub(super) fn address(
+    text: Text<'_>,
+    key: &str,
+    port: u16,
+    reporter: &Reporter<'_>,
+) -> Option<SocketAddr> {
     let address = text.text.parse().ok();
     if address.is_none() {
         let guess = match text.text.rsplit_once(':') {
             Some(("localhost", port)) => format!("127.0.0.1:{port}"),
             Some(("" | "*", port)) => format!("0.0.0.0:{port}"),
-            _ if text.text.parse::<std::net::Ipv4Addr>().is_ok() => format!("{}:1883", text.text),
-            _ if text.text.parse::<std::net::Ipv6Addr>().is_ok() => format!("[{}]:1883", text.text),
-            _ => "127.0.0.1:1883".into(),
+            _ if text.text.parse::<std::net::Ipv4Addr>().is_ok() => format!("{}:{port}", text.text),
+            _ if text.text.parse::<std::net::Ipv6Addr>().is_ok() => {
+                format!("[{}]:{port}", text.text)
+            }
+            _ => String::new(),
         };
-        let guess = if guess.parse::<SocketAddr>().is_ok() { &guess } else { "127.0.0.1:1883" };
+        let usual = SocketAddr::from(([127, 0, 0, 1], port));
+        let guess = guess.parse().unwrap_or(usual);
         let message = format!("`{key}`: {} is not an address and a port", quote(text.text));
         reporter.error(text.place, message, Some(format!("write \"{guess}\"")));
     }
@@ -142,17 +150,9 @@ pub(super) fn address(text: Text<'_>, key: &str, reporter: &Reporter<'_>) -> Opt
 
 /// Reports an address that the system would refuse because an earlier listener has it.
 fn taken(address: SocketAddr, place: Place, earlier: &[Found], reporter: &Reporter<'_>) {
-    let same = |other: SocketAddr| {
-        address.port() != 0
-            && address.port() == other.port()
-            && address.is_ipv4() == other.is_ipv4()
-            && (address.ip() == other.ip()
-                || address.ip().is_unspecified()
-                || other.ip().is_unspecified())
-    };
     for found in earlier {
         if let Some(first) = found.bind
-            && same(found.listener.bind)
+            && clash(address, found.listener.bind)
         {
             let message = format!(
                 "{address} is taken: listener {} is bound to {}",
@@ -163,6 +163,14 @@ fn taken(address: SocketAddr, place: Place, earlier: &[Found], reporter: &Report
             return;
         }
     }
+}
+
+/// Whether one socket keeps the other from being opened.
+pub(super) fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() != 0
+        && one.port() == other.port()
+        && one.is_ipv4() == other.is_ipv4()
+        && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
 }
 
 /// A name no plugin has is an error, never an open door.

@@ -44,7 +44,7 @@ pub(super) fn check(document: Document) -> Result<(Config, Vec<Problem>), Report
     let broker = Broker { observe, ..broker(broker_fields, &reporter) };
     let listeners = listener::listeners(&mut fields, readable, &names, &reporter);
     let log = log(fields.table("log"));
-    let admin = admin(&mut fields, &reporter);
+    let admin = admin(&mut fields, &listeners, &reporter);
     // Read with the file; named here so that a typing mistake is pointed out.
     fields.entry("include");
     fields.finish();
@@ -122,12 +122,22 @@ fn log(mut fields: Fields<'_>) -> Log {
     log
 }
 
-fn admin(root: &mut Fields<'_>, reporter: &Reporter<'_>) -> Option<Admin> {
+fn admin(root: &mut Fields<'_>, listeners: &[Listener], reporter: &Reporter<'_>) -> Option<Admin> {
+    let base = Admin::default();
     let mut fields = root.table("admin");
     let place = root.entry("admin")?.node.place;
-    let bind = fields.text("bind").and_then(|text| listener::address(text, "admin.bind", reporter));
+    let bind = fields.text("bind");
+    let address =
+        bind.and_then(|text| listener::address(text, "admin.bind", base.bind.port(), reporter));
     fields.finish();
-    let admin = bind.map_or_else(Admin::default, |bind| Admin { bind });
+    let admin = address.map_or(base, |bind| Admin { bind });
+    let taken = listeners.iter().find(|listener| listener::clash(admin.bind, listener.bind));
+    if let Some(Listener { name, bind: other, .. }) = taken {
+        let message =
+            format!("{} is taken: listener {} is bound to {other}", admin.bind, quote(name));
+        let place = bind.map_or(place, |text| text.place);
+        reporter.error(place, message, Some("give [admin] another port".into()));
+    }
     if !admin.bind.ip().to_canonical().is_loopback() {
         let message = format!("[admin] is open to everybody who can reach {}", admin.bind);
         let help =

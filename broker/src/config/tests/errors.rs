@@ -281,6 +281,20 @@ fn two_listeners_cannot_have_one_address() {
 }
 
 #[test]
+fn admin_has_an_address_of_its_own() {
+    for (bind, error) in [
+        ("0.0.0.0:1883", "is taken: listener `mqtt` is bound to 127.0.0.1:1883"),
+        ("localhost", "is not an address and a port (write \"127.0.0.1:18083\")"),
+        ("::1", "is not an address and a port (write \"[::1]:18083\")"),
+    ] {
+        let found = after_listener(&format!("[admin]\nbind = \"{bind}\""));
+        assert!(found[0].starts_with("7:8 ") && found[0].contains(error), "{found:?}");
+    }
+    let found = errors(&format!("{}[admin]\n", LISTENER.replace("1883", "18083")));
+    assert!(found[0].starts_with("6:1 127.0.0.1:18083 is taken"), "{found:?}");
+}
+
+#[test]
 fn an_address_is_an_ip_address_and_a_port() {
     for (bind, guess) in [
         ("localhost:1883", "127.0.0.1:1883"),
