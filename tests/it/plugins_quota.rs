@@ -1,6 +1,6 @@
 //! The plugin in C: so many messages and bytes, and no more.
 
-use wasmqtt_codec::{Connect, QoS, Version};
+use wasmqtt_codec::{Connect, Packet, QoS, ReasonCode, Version};
 
 use crate::harness::broker::refuse_to_start;
 use crate::harness::client::login;
@@ -51,7 +51,14 @@ fn bytes_count_topic_and_payload_and_a_message_beyond_the_burst_never_passes() {
     let broker = broker("bytes_per_second = 1\nbytes_burst = 1000");
     let mut client = Client::enter(broker.addr(), Version::V5, "c");
     let payload = |bytes: usize| "x".repeat(bytes - 1);
-    assert_eq!(codes(&mut client, "t", &payload(1001), 2), [0x95, 0x95]);
+    for _ in 0..2 {
+        let large = Outgoing::new("t", payload(1001)).qos(QoS::AtLeastOnce);
+        client.send_publish(&large);
+        let raw = client.receive();
+        let Packet::PubAck(ack) = raw.packet() else { panic!("{:?}", raw.packet()) };
+        assert_eq!(ack.reason, ReasonCode::QuotaExceeded);
+        assert_eq!(ack.reason_string, Some("larger than the quota of 1000 bytes at once"));
+    }
     assert_eq!(codes(&mut client, "t", &payload(400), 2), [0x10, 0x10]);
     assert_eq!(codes(&mut client, "t", &payload(400), 1), [0x97]);
     assert_eq!(codes(&mut client, "t", &payload(100), 1), [0x10], "there is room for this one");

@@ -167,7 +167,7 @@ static void judge(wasmqtt_plugin_messages_borrow_message_t message, verdict *ret
       by_username && client.username.is_some ? &client.username.val : &client.id;
   uint32_t size = bytes.per_second > 0 ? size_of(message) : 0;
   if (bytes.per_second > 0 && size > bytes.burst)
-    refuse(ret, 0x95, "larger than the quota of % bytes at once", bytes.burst);
+    refuse(ret, 0x97, "larger than the quota of % bytes at once", bytes.burst);
   else if (!within('m', name, 1, messages))
     refuse(ret, 0x97, "more than % messages per second", messages.per_second);
   else if (!within('b', name, size, bytes))
