@@ -1,5 +1,6 @@
 //! What the configuration promises, from the outside: a text or some files in, a `Config` or a report out.
 
+mod addresses;
 mod errors;
 mod files;
 mod hostile;
