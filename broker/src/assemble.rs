@@ -16,12 +16,32 @@ use wasmqtt_sandbox::{
 
 use crate::config::{self, Config};
 use crate::listen::Settings;
+use crate::transport::tls;
 use crate::transport::websocket::Policy;
 
-/// What a listener lets its clients do.
-pub(crate) fn settings(broker: &config::Broker, listener: &config::Listener) -> Settings {
+/// What a listener lets its clients do. What it did `before` about TLS goes on where nothing of it has changed: clients
+/// can resume.
+///
+/// # Errors
+/// What cannot be made of its certificates, although each of them has been looked at.
+pub(crate) fn settings(
+    broker: &config::Broker,
+    listener: &config::Listener,
+    before: Option<&Settings>,
+) -> anyhow::Result<Settings> {
     let redirect = listener.redirect.as_ref();
-    Settings {
+    let old = before.and_then(|before| before.tls.clone());
+    let tls = match (&listener.tls, old) {
+        (None, _) => None,
+        (Some(tls), Some(old)) if *old.settings == *tls => Some(old),
+        (Some(tls), _) => Some(tls::Server::new(tls).map_err(|why| {
+            anyhow::anyhow!("listener `{}` cannot speak TLS: {why}", listener.name)
+        })?),
+    };
+    Ok(Settings {
+        tls,
+        proxy_protocol: listener.proxy_protocol,
+        trusted_proxies: listener.trusted_proxies.clone(),
         websocket: listener.protocol.is_websocket().then(|| websocket(listener)),
         redirect: redirect.map(|redirect| {
             let config::Redirect { to, permanent, .. } = redirect;
@@ -33,11 +53,14 @@ pub(crate) fn settings(broker: &config::Broker, listener: &config::Listener) -> 
         limits: limits(&listener.limits, features(&listener.features)),
         max_connections: listener.limits.max_connections as usize,
         connect_timeout: listener.limits.connect_timeout,
+        max_handshakes: listener.limits.max_handshakes as usize,
+        max_connections_per_address: listener.limits.max_connections_per_address,
+        connection_rate_per_address: listener.limits.connection_rate_per_address,
         disconnect_on_denied: matches!(
             listener.on_denied_publish,
             config::OnDeniedPublish::Disconnect
         ),
-    }
+    })
 }
 
 fn websocket(listener: &config::Listener) -> Policy {

@@ -32,7 +32,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use wasmqtt_codec::ReasonCode;
 use wasmqtt_core::broker::Broker;
@@ -42,7 +41,7 @@ use wasmqtt_sandbox::{LoadError, Options, Sandbox};
 
 use clock::Clock;
 use config::Config;
-use listen::Listener;
+use listen::{Listener, Socket};
 use patience::Patience;
 use worker::{Shared, Workers};
 
@@ -95,11 +94,11 @@ impl Server {
         let places = config.listeners.iter().enumerate();
         let places: HashMap<String, Arc<Listener>> = places
             .map(|(position, listener)| {
-                let settings = assemble::settings(&config.broker, listener);
+                let settings = assemble::settings(&config.broker, listener, None)?;
                 let name = listener.name.clone();
-                (name.clone(), Arc::new(Listener::new(id(position), name, settings)))
+                Ok((name.clone(), Arc::new(Listener::new(id(position), name, settings))))
             })
-            .collect();
+            .collect::<anyhow::Result<_>>()?;
 
         let clock = Clock::start();
         let sandbox = Sandbox::new(Options {
@@ -157,9 +156,10 @@ impl Server {
         let mut addresses = Vec::new();
         for listener in &config.listeners {
             let socket = open(listener).await?;
-            addresses.extend(socket.local_addr().ok());
+            addresses.extend(socket.address());
             if let Some(place) = places.get(&listener.name) {
-                tasks.spawn(listen::accept(socket, Arc::clone(place), Arc::clone(&workers)));
+                let (place, workers) = (Arc::clone(place), Arc::clone(&workers));
+                tasks.spawn(listen::accept(socket, place, workers, clock));
             }
         }
         let shown = Arc::new(Mutex::new(config.clone()));
@@ -245,8 +245,8 @@ async fn revoke(sandbox: Arc<Sandbox>, broker: Arc<Broker>) {
     }
 }
 
-async fn open(listener: &config::Listener) -> anyhow::Result<TcpListener> {
-    listen::bind(&listener.name, listener.bind).await.with_context(|| {
+async fn open(listener: &config::Listener) -> anyhow::Result<Socket> {
+    Socket::bind(&listener.name, &listener.bind, listener.socket_mode).await.with_context(|| {
         format!(
             "cannot listen on {} (listener `{}`): is another broker running there, or may this user not use the \
              port?",

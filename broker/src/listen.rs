@@ -1,21 +1,29 @@
 //! Listening sockets: accepts, admits by number, and hands each connection to the worker with the fewest.
 
+use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
 use wasmqtt_core::client::ListenerId;
 use wasmqtt_core::limits::Limits;
 use wasmqtt_core::redirect::Redirect;
 use wasmqtt_core::time::Moment;
 
+use crate::clock::Clock;
+use crate::config::{Network, ProxyProtocol};
 use crate::transport::websocket::Policy;
+use crate::transport::{Peer, tls};
 use crate::worker::Workers;
+
+mod address;
+mod socket;
+
+use address::{Addresses, Place, TooMany};
+pub(crate) use socket::{Accepted, Detached, Socket};
 
 /// How long accepting rests after an error that will not go away by itself, such as too many open files.
 const REST: Duration = Duration::from_millis(100);
@@ -30,6 +38,9 @@ pub(crate) struct Listener {
     /// What a reload may change.
     pub(crate) settings: ArcSwap<Settings>,
     connections: AtomicUsize,
+    /// Those of them that have not been let in yet.
+    handshakes: AtomicUsize,
+    addresses: Arc<Addresses>,
     /// CONNECTs in the current second.
     connects: Mutex<(u64, u32)>,
 }
@@ -37,6 +48,12 @@ pub(crate) struct Listener {
 /// What a reload may change; new connections get it.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    /// How hands are shaken, where they are.
+    pub(crate) tls: Option<tls::Server>,
+    /// What those in `trusted_proxies` say before anything else.
+    pub(crate) proxy_protocol: ProxyProtocol,
+    /// Who may say for whom it speaks.
+    pub(crate) trusted_proxies: Vec<Network>,
     /// Who may have a WebSocket, where packets travel in one.
     pub(crate) websocket: Option<Policy>,
     /// What a client may use.
@@ -45,6 +62,12 @@ pub(crate) struct Settings {
     pub(crate) max_connections: usize,
     /// Time until CONNECT must be complete.
     pub(crate) connect_timeout: Duration,
+    /// Connections at once whose CONNECT is not answered yet.
+    pub(crate) max_handshakes: usize,
+    /// Connections of one address at once; 0 = no bound.
+    pub(crate) max_connections_per_address: u32,
+    /// Connections of one address in a second; 0 = no bound.
+    pub(crate) connection_rate_per_address: u32,
     /// Where newcomers are sent instead.
     pub(crate) redirect: Option<Arc<Redirect>>,
     /// How soon those who are connected are sent there, too; zero = not at all.
@@ -57,9 +80,42 @@ pub(crate) struct Settings {
     pub(crate) disconnect_on_denied: bool,
 }
 
+impl Settings {
+    /// Whether it may say for whom it speaks.
+    pub(crate) fn trusts(&self, peer: &Peer) -> bool {
+        let trusted = |ip| self.trusted_proxies.iter().any(|network| network.contains(ip));
+        peer.ip().is_some_and(trusted)
+    }
+}
+
 /// Counts one connection for as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Seat(Arc<Listener>);
+pub(crate) struct Seat {
+    listener: Arc<Listener>,
+    /// That of its address; none as long as that is not known.
+    place: Option<Place>,
+    is_shaking_hands: bool,
+}
+
+/// Why there is no seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Full {
+    Connections,
+    Handshakes,
+    Address(TooMany),
+}
+
+impl Full {
+    /// The limit that is reached.
+    fn limit(self) -> &'static str {
+        match self {
+            Full::Connections => "max_connections",
+            Full::Handshakes => "max_handshakes",
+            Full::Address(TooMany::Connections) => "max_connections_per_address",
+            Full::Address(TooMany::AtOnce) => "connection_rate_per_address",
+        }
+    }
+}
 
 impl Listener {
     /// A listener without connections.
@@ -69,6 +125,8 @@ impl Listener {
             name,
             settings: ArcSwap::from_pointee(settings),
             connections: AtomicUsize::new(0),
+            handshakes: AtomicUsize::new(0),
+            addresses: Arc::default(),
             connects: Mutex::default(),
         }
     }
@@ -92,40 +150,97 @@ impl Listener {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// A place for one more connection; none when the listener is full.
-    fn seat(self: &Arc<Self>) -> Option<Seat> {
-        let most = self.settings.load().max_connections;
-        if self.connections.fetch_add(1, Ordering::Relaxed) >= most {
-            self.connections.fetch_sub(1, Ordering::Relaxed);
-            return None;
+    /// A seat for one more connection. Who speaks for others counts when it has said for whom.
+    fn seat(self: &Arc<Self>, peer: &Peer, now: Moment) -> Result<Seat, Full> {
+        let settings = self.settings.load();
+        let mut seat = Seat { listener: Arc::clone(self), place: None, is_shaking_hands: true };
+        let connections = self.connections.fetch_add(1, Ordering::Relaxed);
+        let handshakes = self.handshakes.fetch_add(1, Ordering::Relaxed);
+        if connections >= settings.max_connections {
+            return Err(Full::Connections);
         }
-        Some(Seat(Arc::clone(self)))
+        if handshakes >= settings.max_handshakes {
+            return Err(Full::Handshakes);
+        }
+        if !settings.trusts(peer) {
+            seat.sit(peer, now)?;
+        }
+        Ok(seat)
     }
 }
 
 impl Seat {
     /// Where the connection came in.
     pub(crate) fn listener(&self) -> &Arc<Listener> {
-        &self.0
+        &self.listener
+    }
+
+    /// Takes the place of an address, which may be another than at first.
+    ///
+    /// # Errors
+    /// The limit that the address has reached.
+    pub(crate) fn place(&mut self, peer: &Peer, now: Moment) -> Result<(), &'static str> {
+        match self.place {
+            Some(_) => Ok(()),
+            None => self.sit(peer, now).map_err(Full::limit),
+        }
+    }
+
+    fn sit(&mut self, peer: &Peer, now: Moment) -> Result<(), Full> {
+        let settings = self.listener.settings.load();
+        let (most, rate) =
+            (settings.max_connections_per_address, settings.connection_rate_per_address);
+        if let Some(address) = peer.ip().filter(|_| most > 0 || rate > 0) {
+            let place = self.listener.addresses.enter(address, now, most, rate);
+            self.place = Some(place.map_err(Full::Address)?);
+        }
+        Ok(())
+    }
+
+    /// The client is in, or it is not.
+    pub(crate) fn end_handshake(&mut self) {
+        if std::mem::take(&mut self.is_shaking_hands) {
+            self.listener.handshakes.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+        self.end_handshake();
+        self.listener.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Opens the socket.
-pub(crate) async fn bind(name: &str, addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = TcpListener::bind(addr).await?;
-    tracing::info!(listener = name, addr = %socket.local_addr()?, "listening");
-    Ok(socket)
+/// Counts who is turned away, and says so now and then.
+#[derive(Default)]
+struct TurnedAway(HashMap<&'static str, u64>);
+
+impl TurnedAway {
+    fn count(&mut self, full: Full, peer: &Peer, listener: &Listener) {
+        let limit = full.limit();
+        let turned_away = self.0.entry(limit).or_default();
+        *turned_away += 1;
+        if turned_away.is_power_of_two() {
+            tracing::warn!(
+                listener = listener.name,
+                turned_away,
+                limit,
+                last = %peer,
+                "{limit} reached; connections are closed at once"
+            );
+        }
+    }
 }
 
 /// Accepts for ever.
-pub(crate) async fn accept(socket: TcpListener, listener: Arc<Listener>, workers: Arc<Workers>) {
-    let mut turned_away = 0u64;
+pub(crate) async fn accept(
+    socket: Socket,
+    listener: Arc<Listener>,
+    workers: Arc<Workers>,
+    clock: Clock,
+) {
+    let mut turned_away = TurnedAway::default();
     loop {
         let (stream, peer) = match socket.accept().await {
             Ok(accepted) => accepted,
@@ -136,19 +251,15 @@ pub(crate) async fn accept(socket: TcpListener, listener: Arc<Listener>, workers
                 continue;
             }
         };
-        let Some(seat) = listener.seat() else {
-            turned_away += 1;
-            if turned_away.is_power_of_two() {
-                tracing::warn!(
-                    listener = listener.name,
-                    turned_away,
-                    "max_connections reached; connections are closed at once"
-                );
+        let seat = match listener.seat(&peer, clock.now()) {
+            Ok(seat) => seat,
+            Err(full) => {
+                turned_away.count(full, &peer, &listener);
+                continue;
             }
-            continue;
         };
         // The worker registers it with its own reactor.
-        match stream.set_nodelay(true).and_then(|()| stream.into_std()) {
+        match stream.detach() {
             Ok(stream) => workers.place(stream, peer, seat).await,
             Err(error) => tracing::debug!(%peer, %error, "connection lost at once"),
         }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use wasmqtt_sandbox::{Generation, LoadError, Sandbox};
 
 use crate::config::{self, Config, Diff, Problem, Report};
-use crate::listen::Listener;
+use crate::listen::{Listener, Settings};
 use crate::{Server, assemble, chains, leave, log};
 
 /// How a reload ended.
@@ -73,6 +73,8 @@ struct Prepared {
     next: Config,
     diff: Diff,
     warnings: Vec<Problem>,
+    /// What each listener will do.
+    settings: Vec<(Arc<Listener>, Settings)>,
     generation: Generation,
     /// Plugins whose component is not the one that runs.
     changed: Vec<String>,
@@ -88,6 +90,8 @@ async fn prepare(
     let (read, warnings) = config::load(path).map_err(Refused::Config)?;
     let diff = config::diff(old, &read);
     let next = config::reload(old, &read);
+    let settings =
+        settings(&next, listeners).map_err(|error| Refused::Broken(error.to_string()))?;
     let (plugins, chains) = (assemble::plugins(&next), chains(&next, listeners));
     let preparing = Arc::clone(sandbox);
     let prepared = tokio::task::spawn_blocking(move || preparing.prepare(&plugins, &chains));
@@ -103,7 +107,22 @@ async fn prepare(
     let changed =
         generation.plugins().filter(|plugin| runs(&plugin.name) != Some(plugin.digest.clone()));
     let changed = changed.map(|plugin| plugin.name).collect();
-    Ok(Prepared { next, diff, warnings, generation, changed })
+    Ok(Prepared { next, diff, warnings, settings, generation, changed })
+}
+
+/// What each listener will do.
+fn settings(
+    config: &Config,
+    listeners: &HashMap<String, Arc<Listener>>,
+) -> anyhow::Result<Vec<(Arc<Listener>, Settings)>> {
+    let known = config.listeners.iter();
+    let known = known.filter_map(|listener| Some((listeners.get(&listener.name)?, listener)));
+    let made = known.map(|(place, listener)| {
+        let before = place.settings.load();
+        let settings = assemble::settings(&config.broker, listener, Some(&before))?;
+        Ok((Arc::clone(place), settings))
+    });
+    made.collect()
 }
 
 /// What may be asked for over `[admin]`.
@@ -204,7 +223,7 @@ impl Server {
     pub async fn reload(&self, path: &Path, level: &log::Level) -> Outcome {
         let old = self.config.lock().clone();
         let prepared = prepare(&old, &self.listeners, &self.sandbox, path).await;
-        let Prepared { next, diff, warnings, generation, changed } = match prepared {
+        let Prepared { next, diff, warnings, settings, generation, changed } = match prepared {
             Ok(prepared) => prepared,
             Err(why) => return Outcome::Refused(why),
         };
@@ -212,7 +231,7 @@ impl Server {
             return Outcome::Unchanged;
         }
         let generation = self.sandbox.swap(generation);
-        self.apply(&next, level);
+        self.apply(&next, settings, level);
         *self.config.lock() = next;
         self.workers.refresh().await;
         // By whoever judges now.
@@ -226,16 +245,18 @@ impl Server {
     }
 
     /// What is live besides plugins.
-    fn apply(&self, config: &Config, level: &log::Level) {
+    fn apply(
+        &self,
+        config: &Config,
+        listeners: Vec<(Arc<Listener>, Settings)>,
+        level: &log::Level,
+    ) {
         level.set(&config.log);
         self.broker.set_limits(&assemble::broker_limits(config));
         self.patience.set_most(config.limits.max_authentications);
-        for listener in &config.listeners {
-            if let Some(place) = self.listeners.get(&listener.name) {
-                let settings = assemble::settings(&config.broker, listener);
-                let before = place.settings.swap(Arc::new(settings));
-                leave::begin(&self.broker, place, &before);
-            }
+        for (place, settings) in listeners {
+            let before = place.settings.swap(Arc::new(settings));
+            leave::begin(&self.broker, &place, &before);
         }
     }
 
@@ -251,8 +272,10 @@ pub(crate) fn watched(config: &Config) -> Watched {
         let handed = plugin.files.values().map(|file| file.path.clone());
         std::iter::once(plugin.path.clone()).chain(handed)
     });
+    let certificates = config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+    let certificates = certificates.flat_map(|tls| tls.files()).map(|file| file.path.clone());
     Watched {
-        files: config.sources.iter().cloned().chain(plugins).collect(),
+        files: config.sources.iter().cloned().chain(plugins).chain(certificates).collect(),
         directories: config.include_directories.clone(),
     }
 }
@@ -260,7 +283,7 @@ pub(crate) fn watched(config: &Config) -> Watched {
 /// What the watcher looks at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Watched {
-    /// Configuration files, components, and the files they are handed.
+    /// Configuration files, components, the files they are handed, certificates and what belongs to them.
     pub files: Vec<std::path::PathBuf>,
     /// Directories in which every file matters.
     pub directories: Vec<std::path::PathBuf>,

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -19,8 +18,9 @@ use wasmqtt_sandbox::{Outbox, Outlet, Publication};
 use crate::clock::Clock;
 use crate::count::Counters;
 use crate::drive;
-use crate::listen::Seat;
+use crate::listen::{Detached, Seat};
 use crate::patience::Patience;
+use crate::transport::Peer;
 
 /// Publications of plugins that are routed in one go.
 const PUBLICATIONS: usize = 64;
@@ -121,7 +121,7 @@ pub(crate) fn with_local<R>(work: impl FnOnce(&mut Local) -> R) -> Option<R> {
 }
 
 enum Order {
-    Connection(TcpStream, SocketAddr, Seat),
+    Connection(Detached, Peer, Seat),
     /// Plugins were replaced: let go of the old ones even when no packet comes.
     Refresh,
     /// Say what was counted.
@@ -179,7 +179,7 @@ impl Workers {
     }
 
     /// Hands a connection to the worker that has the fewest.
-    pub(crate) async fn place(&self, stream: TcpStream, peer: SocketAddr, seat: Seat) {
+    pub(crate) async fn place(&self, stream: Detached, peer: Peer, seat: Seat) {
         let fewest = self.0.iter().min_by_key(|worker| worker.connections.load(Ordering::Relaxed));
         let Some(worker) = fewest else { return };
         worker.connections.fetch_add(1, Ordering::Relaxed);
@@ -263,7 +263,7 @@ async fn work(
             Order::Connection(stream, peer, seat) => {
                 let count = Count(Arc::clone(&connections));
                 with_local(|local| local.counters.connections += 1);
-                match tokio::net::TcpStream::from_std(stream) {
+                match stream.attach() {
                     Ok(stream) => {
                         let shared = shared.clone();
                         tokio::spawn(async move {

@@ -7,6 +7,7 @@
 
 mod abuse;
 mod admin;
+mod admission;
 mod audit;
 mod capabilities;
 mod cli;
@@ -34,5 +35,7 @@ mod scram;
 mod server;
 mod shutdown;
 mod sys;
+mod tls;
 mod toolbox;
+mod ways_in;
 mod websocket;

@@ -31,6 +31,23 @@ pub enum Transport {
     Internal,
 }
 
+/// What a client's certificate says, after somebody has verified it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Certificate {
+    /// Of the subject.
+    pub common_name: Option<String>,
+    /// The whole subject, as in `O=Example, CN=device-1`.
+    pub subject: String,
+    /// Alternative names that are hosts.
+    pub dns_names: Vec<String>,
+    /// Alternative names that are URIs.
+    pub uris: Vec<String>,
+    /// Alternative names that are addresses of electronic mail.
+    pub emails: Vec<String>,
+    /// Of the whole certificate; none when only a proxy has seen it.
+    pub sha256: Option<[u8; 32]>,
+}
+
 /// One admitted client. Immutable: what may change lives in its session.
 #[derive(Clone, Debug)]
 pub struct Client {

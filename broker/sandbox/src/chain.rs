@@ -82,6 +82,10 @@ impl Chain {
                 }
             }
         }
+        // Whom nobody refused, whoever issued the certificate has vouched for.
+        if connecting.is_certified {
+            return Ok(Identity::default());
+        }
         // A name that nobody vouched for is not let in where somebody was there to vouch for names.
         let named = connecting.username.is_some();
         if self.anonymous && (!named || self.authenticate.is_empty()) {

@@ -15,7 +15,9 @@ use wasmqtt_core::observe::{Kind, Subject};
 use crate::bindings::exports::wasmqtt::plugin::{
     authentication as authn, authorization as authz, lifecycle, observation, transformation,
 };
-use crate::bindings::wasmqtt::plugin::clients::{ClientParam, ClientResult};
+use crate::bindings::wasmqtt::plugin::clients::{
+    Certificate as CertificateParam, ClientParam, ClientResult,
+};
 use crate::bindings::wasmqtt::plugin::identities;
 use crate::bindings::wasmqtt::plugin::types::{
     self, Failure, Qos, UserPropertyParam, UserPropertyResult,
@@ -170,6 +172,7 @@ pub(crate) fn connect<'a>(
     connecting: &'a Connecting,
     listener: &'a str,
     properties: &'a [UserPropertyParam<'a>],
+    names: &'a CertificateNames<'a>,
 ) -> authn::Connect<'a> {
     authn::Connect {
         client_id: &connecting.client_id,
@@ -183,7 +186,34 @@ pub(crate) fn connect<'a>(
         keep_alive: connecting.keep_alive,
         will_topic: connecting.will_topic.as_deref(),
         user_properties: properties,
-        certificate: None,
+        certificate: connecting.certificate.as_ref().map(|certificate| CertificateParam {
+            common_name: certificate.common_name.as_deref(),
+            subject: &certificate.subject,
+            dns_names: &names.dns,
+            uris: &names.uris,
+            emails: &names.emails,
+            sha256: certificate.sha256.as_ref().map_or(&[][..], |digest| &digest[..]),
+        }),
+    }
+}
+
+/// The lists in a certificate, which cannot be lent in place.
+#[derive(Default)]
+pub(crate) struct CertificateNames<'a> {
+    dns: Vec<&'a str>,
+    uris: Vec<&'a str>,
+    emails: Vec<&'a str>,
+}
+
+pub(crate) fn certificate_names(connecting: &Connecting) -> CertificateNames<'_> {
+    let Some(certificate) = &connecting.certificate else { return CertificateNames::default() };
+    fn lent(names: &[String]) -> Vec<&str> {
+        names.iter().map(String::as_str).collect()
+    }
+    CertificateNames {
+        dns: lent(&certificate.dns_names),
+        uris: lent(&certificate.uris),
+        emails: lent(&certificate.emails),
     }
 }
 

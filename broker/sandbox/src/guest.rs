@@ -200,7 +200,8 @@ impl Guest {
     ) -> Result<Entrance, CallError> {
         let hook = self.hooks.authentication.as_ref().ok_or_else(missing)?;
         let properties = convert::user_property_params(&connecting.user_properties);
-        let connect = convert::connect(connecting, listener, &properties);
+        let names = convert::certificate_names(connecting);
+        let connect = convert::connect(connecting, listener, &properties, &names);
         budget::grant(&mut self.store, deadline);
         let running = self.ticker.run(&self.pulse);
         let result = hook.call_authenticate(&mut self.store, connect);

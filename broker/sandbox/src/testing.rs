@@ -350,6 +350,8 @@ pub(crate) fn connecting(client_id: &str, username: Option<&str>) -> Connecting 
         keep_alive: 60,
         will_topic: None,
         user_properties: vec![("a".into(), "b".into())],
+        certificate: None,
+        is_certified: false,
     }
 }
 

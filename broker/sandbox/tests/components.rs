@@ -122,6 +122,8 @@ impl Bench {
             keep_alive: 60,
             will_topic: None,
             user_properties: Vec::new(),
+            certificate: None,
+            is_certified: false,
         };
         self.sandbox.gate().authenticate(&connecting).map_err(|refusal| refusal.code)
     }

@@ -109,11 +109,19 @@ pub fn reload(old: &Config, new: &Config) -> Config {
     let mut plugins = new.plugins.clone();
     for listener in &old.listeners {
         if let Some(other) = named(&new.listeners, &listener.name) {
-            let (protocol, bind) = (listener.protocol, listener.bind);
+            let (protocol, bind) = (listener.protocol, listener.bind.clone());
+            let socket_mode = listener.socket_mode;
             // What belongs to another protocol waits for it.
             let transport = if protocol == other.protocol { other } else { listener };
-            let websocket = transport.websocket.clone();
-            listeners.push(Listener { protocol, bind, websocket, ..other.clone() });
+            let (websocket, tls) = (transport.websocket.clone(), transport.tls.clone());
+            listeners.push(Listener {
+                protocol,
+                bind,
+                socket_mode,
+                websocket,
+                tls,
+                ..other.clone()
+            });
             continue;
         }
         listeners.push(listener.clone());
@@ -174,7 +182,10 @@ fn compare_listener(diff: &mut Diff, old: &Listener, new: &Listener, global: (&L
         name,
         protocol,
         bind,
+        socket_mode,
         websocket,
+        tls,
+        proxy_protocol,
         trusted_proxies,
         anonymous,
         authenticate,
@@ -188,9 +199,12 @@ fn compare_listener(diff: &mut Diff, old: &Listener, new: &Listener, global: (&L
     } = old;
     let of = |key: &str| format!("listener.{name}.{key}");
     diff.compare(of("protocol"), *protocol, new.protocol, Effect::Restart);
-    diff.compare(of("bind"), *bind, new.bind, Effect::Restart);
+    diff.compare(of("bind"), bind, &new.bind, Effect::Restart);
+    diff.compare(of("socket_mode"), *socket_mode, new.socket_mode, Effect::Restart);
     let with_protocol = if *protocol == new.protocol { Effect::Live } else { Effect::Restart };
     diff.compare(of("websocket"), websocket, &new.websocket, with_protocol);
+    diff.compare(of("tls"), tls, &new.tls, with_protocol);
+    diff.compare(of("proxy_protocol"), *proxy_protocol, new.proxy_protocol, Effect::Live);
     diff.compare(of("trusted_proxies"), trusted_proxies, &new.trusted_proxies, Effect::Live);
     diff.compare(of("anonymous"), *anonymous, new.anonymous, Effect::Live);
     diff.compare(of("authenticate"), authenticate, &new.authenticate, Effect::Live);

@@ -24,6 +24,7 @@ mod diff;
 mod env;
 mod file;
 mod model;
+pub(crate) mod pem;
 mod print;
 mod problem;
 mod tree;
@@ -37,10 +38,11 @@ use std::{env::VarError, path::Path};
 pub use self::{
     diff::{Change, Diff, Effect, diff, reload},
     model::{
-        Admin, Auth, Broker, Config, DefaultAnswer, Features, Flapping, Grants, Limits, Listener,
-        Location, Log, LogFormat, LogLevel, Network, OnDeniedPublish, OnDuplicate, OnFailure,
-        Overflow, Plugin, PluginFile, PluginLimits, Preset, Protocol, Queue, Redirect,
-        SharedStrategy, Version, WebSocket,
+        Admin, Auth, Bind, Broker, ClientCertificate, Config, DefaultAnswer, Features, Flapping,
+        Grants, Limits, Listener, Location, Log, LogFormat, LogLevel, NameSource, Network,
+        OnDeniedPublish, OnDuplicate, OnFailure, Overflow, PemFile, Plugin, PluginFile,
+        PluginLimits, Preset, Protocol, ProxyProtocol, Queue, Redirect, ServerCertificate,
+        SharedStrategy, Tls, TlsVersion, UnknownName, Version, WebSocket,
     },
     print::print,
     problem::{Problem, Report, Severity},

@@ -38,15 +38,19 @@ macro_rules! words {
 mod limits;
 mod listener;
 mod network;
+mod tls;
 
 pub(in crate::config) use limits::Bound;
 pub use limits::{Auth, Flapping, Limits, Overflow, Queue};
 pub(in crate::config) use listener::Switch;
 pub use listener::{
-    DefaultAnswer, Features, Listener, OnDeniedPublish, OnDuplicate, Preset, Protocol, Redirect,
-    Version, WebSocket,
+    Bind, DefaultAnswer, Features, Listener, OnDeniedPublish, OnDuplicate, Preset, Protocol,
+    ProxyProtocol, Redirect, Version, WebSocket,
 };
 pub use network::Network;
+pub use tls::{
+    ClientCertificate, NameSource, PemFile, ServerCertificate, Tls, TlsVersion, UnknownName,
+};
 
 /// Everything the broker is told. The default is one listener on the loopback address that lets nobody in.
 #[derive(Clone, Debug, PartialEq)]

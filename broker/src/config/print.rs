@@ -9,8 +9,8 @@ use serde_json::Value as Json;
 use super::{
     env,
     model::{
-        Admin, Bound, Broker, Config, Grants, Limits, Listener, Log, Plugin, PluginLimits,
-        Redirect, Switch, WebSocket,
+        Admin, Bound, Broker, Config, Grants, Limits, Listener, Log, PemFile, Plugin, PluginLimits,
+        Protocol, Redirect, Switch, Tls, WebSocket,
     },
     unit,
 };
@@ -81,13 +81,20 @@ fn write_listener(out: &mut String, listener: &Listener, global: &Limits) -> fmt
     writeln!(out, "\n[[listener]]")?;
     writeln!(out, "name = {}", text(&listener.name))?;
     writeln!(out, "protocol = \"{}\"", listener.protocol)?;
-    writeln!(out, "bind = \"{}\"", listener.bind)?;
+    writeln!(out, "bind = {}", text(&listener.bind.to_string()))?;
+    if listener.protocol == Protocol::Unix {
+        writeln!(out, "socket_mode = 0o{:o}", listener.socket_mode)?;
+    }
+    if let Some(tls) = &listener.tls {
+        write_tls(out, tls)?;
+    }
     if listener.protocol.is_websocket() {
         let WebSocket { path, origins, max_message_size } = &listener.websocket;
         writeln!(out, "websocket.path = {}", text(path))?;
         writeln!(out, "websocket.origins = {}", list(origins))?;
         writeln!(out, "websocket.max_message_size = {}", text(&unit::size(*max_message_size)))?;
     }
+    writeln!(out, "proxy_protocol = \"{}\"", listener.proxy_protocol)?;
     let proxies: Vec<String> = listener.trusted_proxies.iter().map(ToString::to_string).collect();
     writeln!(out, "trusted_proxies = {}", list(&proxies))?;
     writeln!(out, "anonymous = {}", listener.anonymous)?;
@@ -115,6 +122,51 @@ fn write_listener(out: &mut String, listener: &Listener, global: &Limits) -> fmt
     if listener.limits != *global {
         writeln!(out, "[listener.limits]")?;
         limits(out, &listener.limits, Some(global))?;
+    }
+    Ok(())
+}
+
+/// Files by their names: what is in them is nobody's affair.
+fn write_tls(out: &mut String, tls: &Tls) -> fmt::Result {
+    let names = |files: &[PemFile]| -> Vec<String> {
+        files.iter().map(|file| file.written.clone()).collect()
+    };
+    let (own, more) = match &tls.certificates[..] {
+        [own, more @ ..] => (Some(own), more),
+        [] => (None, &[][..]),
+    };
+    if let Some(own) = own {
+        writeln!(out, "tls.certificate = {}", text(&own.certificate.written))?;
+        writeln!(out, "tls.key = {}", text(&own.key.written))?;
+    }
+    let more: Vec<String> = more
+        .iter()
+        .map(|pair| {
+            let (certificate, key) = (text(&pair.certificate.written), text(&pair.key.written));
+            format!("{{ certificate = {certificate}, key = {key} }}")
+        })
+        .collect();
+    writeln!(out, "tls.sni = [{}]", more.join(", "))?;
+    writeln!(out, "tls.unknown_server_name = \"{}\"", tls.unknown_server_name)?;
+    let versions: Vec<&str> = tls.versions.iter().map(|version| version.as_str()).collect();
+    writeln!(out, "tls.versions = {}", list(&versions))?;
+    writeln!(out, "tls.alpn = {}", list(&tls.alpn))?;
+    writeln!(out, "tls.client_certificate = \"{}\"", tls.client_certificate)?;
+    if !tls.client_ca.is_empty() {
+        writeln!(out, "tls.client_ca = {}", list(&names(&tls.client_ca)))?;
+    }
+    if !tls.client_crl.is_empty() {
+        writeln!(out, "tls.client_crl = {}", list(&names(&tls.client_crl)))?;
+    }
+    if !tls.client_fingerprints.is_empty() {
+        let pins = tls.client_fingerprints.iter();
+        let pins: Vec<String> =
+            pins.map(|pin| pin.iter().map(|byte| format!("{byte:02x}")).collect()).collect();
+        writeln!(out, "tls.client_fingerprints = {}", list(&pins))?;
+    }
+    if !tls.client_name.is_empty() {
+        let sources: Vec<&str> = tls.client_name.iter().map(|source| source.as_str()).collect();
+        writeln!(out, "tls.client_name = {}", list(&sources))?;
     }
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! From the first packet to CONNACK: read CONNECT, ask who it is, give it its session.
 
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -15,9 +14,10 @@ use wasmqtt_core::judge::{Connecting, Gate, Identity, Question, Refusal};
 use wasmqtt_core::observe::{Event, Kind, Subject};
 
 use super::ask::Asking;
-use super::open::open;
+use super::open::{Caller, open};
 use super::wire::Wire;
-use crate::listen::{Listener, Settings};
+use crate::listen::{Accepted, Seat, Settings};
+use crate::transport::Peer;
 use crate::worker::{Shared, with_local};
 
 /// Bytes a client may send behind its CONNECT before it knows the answer.
@@ -37,23 +37,25 @@ pub(super) enum Stopped {
 
 /// Lets a client in, or tells it why not. None when the connection is over.
 pub(super) async fn enter(
-    mut wire: Wire,
-    mut peer: SocketAddr,
-    listener: Arc<Listener>,
+    accepted: Accepted,
+    peer: Peer,
+    seat: &mut Seat,
     shared: Shared,
 ) -> Option<(Wire, Connection)> {
+    let listener = Arc::clone(seat.listener());
     let settings = listener.settings.load_full();
     let mut stopping = shared.stopping.clone();
+    let (mut wire, mut peer) = (None, Caller::new(peer));
     let entered = tokio::select! {
         biased;
         _ = stopping.wait_for(|stopping| *stopping) => Err(Stopped::Gone),
-        entered = try_enter(&mut wire, &mut peer, &listener, &settings, &shared) => entered,
+        entered = try_enter(accepted, &mut wire, &mut peer, seat, &settings, &shared) => entered,
     };
     let stopped = match entered {
-        Ok(connection) => return Some((wire, connection)),
+        Ok(connection) => return wire.map(|wire| (wire, connection)),
         Err(stopped) => stopped,
     };
-    tell(&stopped, peer);
+    tell(&stopped, &peer);
     let mut out = Vec::new();
     match stopped {
         Stopped::Gone => tracing::debug!(%peer, "gone before CONNECT was answered"),
@@ -64,7 +66,8 @@ pub(super) async fn enter(
         }
         Stopped::Fault(fault) => {
             tracing::info!(%peer, listener = listener.name, %fault, "handshake failed");
-            let first = first_frame(&wire, settings.limits.max_packet_size).ok().flatten();
+            let kept = wire.as_ref().map(Wire::kept).unwrap_or_default();
+            let first = first_frame(kept, settings.limits.max_packet_size).ok().flatten();
             handshake::reject(&fault, first.map(|(frame, _)| frame), &mut out);
         }
         Stopped::Refused(hello, refusal) => {
@@ -80,13 +83,15 @@ pub(super) async fn enter(
             handshake::refuse(&hello, &referring(refusal, &settings), &mut out);
         }
     }
+    // Before there was anything to speak on, nothing can be said.
+    let mut wire = wire?;
     wire.append(&mut out);
     super::turn::close(&mut wire).await;
     None
 }
 
 /// Counts who was sent away, and tells observers.
-fn tell(stopped: &Stopped, peer: SocketAddr) {
+fn tell(stopped: &Stopped, peer: &Caller) {
     let (id, name) = match stopped {
         Stopped::Gone | Stopped::Late => return,
         Stopped::Unopened(..) | Stopped::Fault(_) => (None, None),
@@ -123,26 +128,41 @@ fn tell(stopped: &Stopped, peer: SocketAddr) {
 }
 
 async fn try_enter(
-    wire: &mut Wire,
-    peer: &mut SocketAddr,
-    listener: &Listener,
+    accepted: Accepted,
+    wire: &mut Option<Wire>,
+    peer: &mut Caller,
+    seat: &mut Seat,
     settings: &Settings,
     shared: &Shared,
 ) -> Result<Connection, Stopped> {
     let max = settings.limits.max_packet_size;
-    let first = async {
-        open(wire, peer, settings).await?;
-        read_first(wire, max).await
+    let (caller, taken) = (&mut *peer, &mut *seat);
+    let first = async move {
+        open(accepted, wire, caller, settings).await?;
+        taken
+            .place(&caller.peer, shared.clock.now())
+            .map_err(|limit| Stopped::Unopened(Vec::new(), format!("{limit} reached")))?;
+        match wire {
+            Some(wire) => read_first(wire, max).await.map(|len| (wire, len)),
+            None => Err(Stopped::Gone),
+        }
     };
     let first = tokio::time::timeout(settings.connect_timeout, first);
-    let len = first.await.map_err(|_| Stopped::Late)??;
-    let mut hello = match first_frame(wire, max)? {
+    let (wire, len) = first.await.map_err(|_| Stopped::Late)??;
+    let listener = seat.listener();
+    let mut hello = match first_frame(wire.kept(), max)? {
         Some((frame, _)) => {
             handshake::receive(frame, listener.id, wire.transport(), &peer.to_string())
                 .map_err(Stopped::Fault)?
         }
         None => return Err(Stopped::Gone),
     };
+    let connecting = &mut hello.connecting;
+    connecting.certificate.clone_from(&peer.certificate);
+    if let Some(name) = &peer.name {
+        connecting.username = Some(name.clone());
+        connecting.is_certified = true;
+    }
     if let Some(to) = &settings.redirect {
         return Err(Stopped::Refused(hello, Refusal::redirect(to)));
     }
@@ -189,8 +209,8 @@ fn referring(refusal: Refusal, settings: &Settings) -> Refusal {
     }
 }
 
-fn first_frame(wire: &Wire, max: u32) -> Result<Option<(Frame<'_>, usize)>, Stopped> {
-    match frame::next(wire.kept(), max).map_err(|error| Stopped::Fault(error.into()))? {
+fn first_frame(kept: &[u8], max: u32) -> Result<Option<(Frame<'_>, usize)>, Stopped> {
+    match frame::next(kept, max).map_err(|error| Stopped::Fault(error.into()))? {
         Next::Whole { frame, len } => Ok(Some((frame, len))),
         Next::Partial { .. } => Ok(None),
     }
@@ -199,7 +219,7 @@ fn first_frame(wire: &Wire, max: u32) -> Result<Option<(Frame<'_>, usize)>, Stop
 /// Reads until the first packet is whole; answers its length. It stays where it is.
 async fn read_first(wire: &mut Wire, max: u32) -> Result<usize, Stopped> {
     loop {
-        if let Some((_, len)) = first_frame(wire, max)? {
+        if let Some((_, len)) = first_frame(wire.kept(), max)? {
             return Ok(len);
         }
         read_more(wire).await?;
@@ -283,7 +303,7 @@ async fn exchange(
         wire.append(&mut out);
         wire.flush().await.map_err(|_| Stopped::Gone)?;
         len = read_first(wire, max).await?;
-        let Some((frame, _)) = first_frame(wire, max)? else { return Err(Stopped::Gone) };
+        let Some((frame, _)) = first_frame(wire.kept(), max)? else { return Err(Stopped::Gone) };
         let next = hello.proceed(frame).map_err(Stopped::Fault)?;
         question = next.ok_or(Stopped::Gone)?;
     }

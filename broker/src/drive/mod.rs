@@ -9,25 +9,23 @@ mod turn;
 mod wire;
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 
-use tokio::net::TcpStream;
 use wasmqtt_core::connection::Departure;
 
 use crate::count::Ending;
-use crate::listen::Seat;
+use crate::listen::{Accepted, Seat};
+use crate::transport::Peer;
 use crate::worker::{Shared, with_local};
 pub(crate) use park::see_through;
 use turn::{Driver, Ended};
-use wire::Wire;
 
 /// Serves one connection from its first byte to its last.
-pub(crate) async fn drive(stream: TcpStream, peer: SocketAddr, seat: Seat, shared: Shared) {
+pub(crate) async fn drive(accepted: Accepted, peer: Peer, mut seat: Seat, shared: Shared) {
     // Boxed: what the handshake needs is gone once it is done, and most connections are idle for most of their
     // lives.
-    let entered =
-        Box::pin(enter::enter(Wire::new(stream), peer, seat.listener().clone(), shared.clone()));
+    let entered = Box::pin(enter::enter(accepted, peer, &mut seat, shared.clone()));
     let Some((wire, connection)) = entered.await else { return };
+    seat.end_handshake();
     let mut driver = Driver::new(wire, connection, seat.listener(), shared);
     let ended = poll_fn(|cx| driver.poll(cx)).await;
     driver.say_goodbye(&ended);

@@ -1,27 +1,158 @@
-//! What lies below MQTT is opened: from the first byte to where the first packet may begin.
+//! What lies below MQTT is opened, from the first byte to where the first packet may begin: who the proxy speaks for,
+//! TLS, the upgrade to a WebSocket.
 
-use std::net::SocketAddr;
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use wasmqtt_core::client::Certificate;
 
 use super::enter::{Stopped, read_more};
 use super::wire::Wire;
-use crate::listen::Settings;
+use crate::config::ProxyProtocol;
+use crate::listen::{Accepted, Settings};
+use crate::transport::proxy::{self, Header};
+use crate::transport::tls::{self, Identified};
 use crate::transport::websocket::{self, Answer, Frames, Policy};
+use crate::transport::{Peer, Stream};
 
-/// Makes of the stream what the listener speaks. `peer` becomes whom a trusted proxy speaks for.
+/// Who is at the other end, as far as it is known before CONNECT.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    /// Of the client, or of what speaks for it.
+    pub(super) peer: Peer,
+    /// What it showed, after it was verified.
+    pub(super) certificate: Option<Arc<Certificate>>,
+    /// The authentication name that the listener takes from it.
+    pub(super) name: Option<String>,
+}
+
+impl Caller {
+    pub(super) fn new(peer: Peer) -> Self {
+        Self { peer, certificate: None, name: None }
+    }
+
+    fn identify(&mut self, identified: Identified) {
+        self.certificate = Some(Arc::new(identified.certificate));
+        self.name = identified.name;
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.peer.fmt(f)
+    }
+}
+
+/// Makes of what was accepted what the listener speaks. `wire` is there as soon as anything can be said on it.
 pub(super) async fn open(
-    wire: &mut Wire,
-    peer: &mut SocketAddr,
+    accepted: Accepted,
+    wire: &mut Option<Wire>,
+    caller: &mut Caller,
     settings: &Settings,
 ) -> Result<(), Stopped> {
-    if let Some(policy) = &settings.websocket {
-        upgrade(wire, peer, policy).await?;
+    let mut identified = Ok(());
+    let stream = match accepted {
+        Accepted::Unix(stream) => Stream::Unix(stream),
+        Accepted::Tcp(mut stream) => {
+            hear_proxy(&mut stream, caller, settings).await?;
+            match &settings.tls {
+                None => Stream::Tcp(stream),
+                Some(tls) => {
+                    let stream = seal(stream, tls, wire).await?;
+                    identified = identify(&stream, tls, caller);
+                    Stream::Tls(Box::new(stream))
+                }
+            }
+        }
+    };
+    let wire = wire.insert(Wire::new(stream));
+    identified?;
+    match &settings.websocket {
+        Some(policy) => upgrade(wire, caller, policy).await,
+        None => Ok(()),
+    }
+}
+
+fn unopened(why: impl Into<String>) -> Stopped {
+    Stopped::Unopened(Vec::new(), why.into())
+}
+
+/// Reads the header of a trusted proxy. From anybody else there must be none.
+async fn hear_proxy(
+    stream: &mut TcpStream,
+    caller: &mut Caller,
+    settings: &Settings,
+) -> Result<(), Stopped> {
+    if settings.proxy_protocol == ProxyProtocol::None {
+        return Ok(());
+    }
+    if !settings.trusts(&caller.peer) {
+        let mut first = [0];
+        let len = stream.peek(&mut first).await.map_err(|_| Stopped::Gone)?;
+        return match first.first() {
+            Some(first) if len > 0 && proxy::begins(*first) => {
+                Err(unopened("a PROXY header from an address that is not in trusted_proxies"))
+            }
+            _ => Ok(()),
+        };
+    }
+    let Header { source, common_name } = proxy::read(stream).await.map_err(unopened)?;
+    if let Some(source) = source {
+        caller.peer = Peer::Network(source);
+    }
+    if let Some(common_name) = common_name {
+        if settings.proxy_protocol == ProxyProtocol::Name {
+            caller.name = Some(common_name.clone());
+        }
+        let subject = format!("CN={common_name}");
+        let certificate = Certificate {
+            common_name: Some(common_name),
+            subject,
+            dns_names: Vec::new(),
+            uris: Vec::new(),
+            emails: Vec::new(),
+            sha256: None,
+        };
+        caller.certificate = Some(Arc::new(certificate));
     }
     Ok(())
 }
 
-async fn upgrade(wire: &mut Wire, peer: &mut SocketAddr, policy: &Policy) -> Result<(), Stopped> {
+/// Shakes hands. Where that fails, rustls has written why, and `wire` is what remains.
+async fn seal(
+    stream: TcpStream,
+    tls: &tls::Server,
+    wire: &mut Option<Wire>,
+) -> Result<TlsStream<TcpStream>, Stopped> {
+    let acceptor = TlsAcceptor::from(Arc::clone(&tls.config));
+    let accept = acceptor
+        .accept_with(stream, |session| session.set_buffer_limit(Some(tls::BUFFER)))
+        .into_fallible();
+    // Boxed: a handshake is large, and soon over.
+    Box::pin(accept).await.map_err(|(error, stream)| {
+        *wire = Some(Wire::new(Stream::Tcp(stream)));
+        unopened(tls::reason(&error))
+    })
+}
+
+fn identify(
+    stream: &TlsStream<TcpStream>,
+    tls: &tls::Server,
+    caller: &mut Caller,
+) -> Result<(), Stopped> {
+    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    if let Some(certificate) = shown {
+        caller.identify(tls::identify(certificate, &tls.settings).map_err(unopened)?);
+    }
+    Ok(())
+}
+
+async fn upgrade(wire: &mut Wire, caller: &mut Caller, policy: &Policy) -> Result<(), Stopped> {
     let answer = loop {
-        match websocket::answer(wire.kept(), policy, peer.ip()) {
+        match websocket::answer(wire.kept(), policy, caller.peer.ip()) {
             Some(answer) => break answer,
             None => read_more(wire).await?,
         }
@@ -33,7 +164,9 @@ async fn upgrade(wire: &mut Wire, peer: &mut SocketAddr, policy: &Policy) -> Res
             wire.append(&mut response);
             wire.flush().await.map_err(|_| Stopped::Gone)?;
             wire.upgrade(Frames::new(policy.max_message));
-            *peer = forwarded.unwrap_or(*peer);
+            if let Some(forwarded) = forwarded {
+                caller.peer = Peer::Network(forwarded);
+            }
             Ok(())
         }
     }

@@ -3,14 +3,13 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::ReadBuf;
 use wasmqtt_codec::{DecodeError, Frame, Next, frame};
 use wasmqtt_core::client::Transport;
 
+use crate::transport::Stream;
 use crate::transport::websocket::Frames;
 
 /// Leftover capacity that an idle connection may keep, in bytes.
@@ -30,24 +29,36 @@ pub(super) enum Taken {
 /// One connection's bytes.
 #[derive(Debug)]
 pub(super) struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     partial: Vec<u8>,
     pending: Vec<u8>,
     written: usize,
+    /// What was written is sealed, and not with the system yet.
+    unflushed: bool,
     /// When packets are in the frames of a WebSocket. Seldom, so it takes no room where they are not.
     websocket: Option<Box<Frames>>,
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, partial: Vec::new(), pending: Vec::new(), written: 0, websocket: None }
+    pub(super) fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            partial: Vec::new(),
+            pending: Vec::new(),
+            written: 0,
+            unflushed: false,
+            websocket: None,
+        }
     }
 
     /// What carries the packets.
     pub(super) fn transport(&self) -> Transport {
-        match self.websocket {
-            None => Transport::Tcp,
-            Some(_) => Transport::WebSocket,
+        match (&self.stream, &self.websocket) {
+            (Stream::Tcp(_), None) => Transport::Tcp,
+            (Stream::Tls(_), None) => Transport::Tls,
+            (Stream::Unix(_), None) => Transport::Unix,
+            (Stream::Tls(_), Some(_)) => Transport::WebSocketTls,
+            (_, Some(_)) => Transport::WebSocket,
         }
     }
 
@@ -99,7 +110,7 @@ impl Wire {
         scratch: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(scratch);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+        ready!(self.stream.poll_read(cx, &mut buffer))?;
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
@@ -141,19 +152,22 @@ impl Wire {
 
     /// Whether the socket has not taken everything yet.
     pub(super) fn is_blocked(&self) -> bool {
-        !self.pending.is_empty()
+        !self.pending.is_empty() || self.unflushed
     }
 
     /// Writes what is pending. Ready when nothing is left.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(rest) = self.pending.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
+            match ready!(self.stream.poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.written += written,
             }
         }
         self.written = 0;
         self.pending = Vec::new();
+        self.unflushed = true;
+        ready!(self.stream.poll_flush(cx))?;
+        self.unflushed = false;
         Poll::Ready(Ok(()))
     }
 
@@ -173,7 +187,7 @@ impl Wire {
         }
         let mut written = 0;
         while let Some(rest) = out.get(written..).filter(|rest| !rest.is_empty()) {
-            match Pin::new(&mut self.stream).poll_write(cx, rest) {
+            match self.stream.poll_write(cx, rest) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(count)) => written += count,
                 Poll::Ready(Err(error)) => {
@@ -187,6 +201,7 @@ impl Wire {
             }
         }
         out.clear();
+        self.unflushed = self.stream.poll_flush(cx)?.is_pending();
         Ok(())
     }
 
@@ -207,7 +222,7 @@ impl Wire {
 
     /// Tells the other side that nothing more comes.
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        self.stream.poll_shutdown(cx)
     }
 }
 

@@ -241,6 +241,8 @@ impl Connect {
             keep_alive: self.keep_alive,
             will_topic: self.will_topic.clone(),
             user_properties: self.user_properties.clone(),
+            certificate: None,
+            is_certified: false,
         })))
     }
 }

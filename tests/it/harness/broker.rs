@@ -120,7 +120,10 @@ impl Broker {
                 if broker.addresses.is_empty() {
                     broker.first.clone_from(&name);
                 }
-                broker.addresses.insert(name, line.field("addr").parse().unwrap());
+                // A Unix socket has a path instead.
+                if let Ok(addr) = line.field("addr").parse() {
+                    broker.addresses.insert(name, addr);
+                }
             }
         }
         broker

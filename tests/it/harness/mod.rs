@@ -9,6 +9,7 @@ pub(crate) mod http;
 pub(crate) mod program;
 pub(crate) mod scram;
 pub(crate) mod stream;
+pub(crate) mod tls;
 pub(crate) mod web;
 pub(crate) mod websocket;
 

@@ -171,6 +171,8 @@ fn hello(
                 .iter()
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
+            certificate: None,
+            is_certified: false,
         },
         // Before MQTT 5 a session that is not clean has no end of its own; the listener's maximum is it.
         session_expiry: match (v5, connect.clean_start) {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use wasmqtt_codec::{QoS, ReasonCode, UserPropertiesBuf, Version};
 
-use crate::client::{Client, ListenerId, Transport};
+use crate::client::{Certificate, Client, ListenerId, Transport};
 use crate::message::Message;
 use crate::redirect::Redirect;
 use crate::time::Moment;
@@ -239,6 +239,10 @@ pub struct Connecting {
     pub will_topic: Option<String>,
     /// As sent, in order.
     pub user_properties: Vec<(String, String)>,
+    /// What it showed below MQTT.
+    pub certificate: Option<Arc<Certificate>>,
+    /// Whether the username is not as sent, but what the certificate says: nobody else needs to vouch for it.
+    pub is_certified: bool,
 }
 
 impl fmt::Debug for Connecting {

@@ -31,7 +31,8 @@ impl Guest {
         let hook = self.hooks.enhanced.as_ref().ok_or_else(missing)?;
         let Round { connecting, method, data, state } = round;
         let properties = convert::user_property_params(&connecting.user_properties);
-        let connect = convert::connect(connecting, listener, &properties);
+        let names = convert::certificate_names(connecting);
+        let connect = convert::connect(connecting, listener, &properties, &names);
         budget::grant(&mut self.store, deadline);
         let running = self.ticker.run(&self.pulse);
         let result = match state {

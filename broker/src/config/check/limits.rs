@@ -70,6 +70,15 @@ fn read(fields: &mut Fields<'_>, base: &Limits) -> Limits {
         connect_timeout: fields
             .time("connect_timeout", Duration::from_millis(100)..=Duration::from_mins(5))
             .unwrap_or(base.connect_timeout),
+        max_handshakes: fields
+            .count("max_handshakes", 1..=10_000_000)
+            .unwrap_or(base.max_handshakes),
+        max_connections_per_address: fields
+            .count("max_connections_per_address", 0..=10_000_000)
+            .unwrap_or(base.max_connections_per_address),
+        connection_rate_per_address: fields
+            .count("connection_rate_per_address", 0..=10_000_000)
+            .unwrap_or(base.connection_rate_per_address),
         keep_alive_max: fields
             .seconds("keep_alive_max", seconds(0, u16::MAX.into()))
             .unwrap_or(base.keep_alive_max),

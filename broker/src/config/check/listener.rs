@@ -4,18 +4,16 @@ use std::net::SocketAddr;
 
 use super::{
     super::{
-        model::{DefaultAnswer, Limits, Listener, OnDeniedPublish, Preset, Protocol},
+        model::{Bind, DefaultAnswer, Limits, Listener, OnDeniedPublish, Preset, Protocol},
         problem::{Place, quote},
     },
     features,
     fields::{Fields, Reporter, Text, suggestion},
-    name, preset, transport,
+    name, preset, tls, transport,
 };
 
 /// Listeners of one configuration.
 const MAX_LISTENERS: usize = 64;
-/// Designed, but not served by this version.
-const LATER: [&str; 3] = ["tls", "wss", "unix"];
 
 /// A listener that could be read, with the places other listeners' problems refer to.
 struct Found {
@@ -43,11 +41,14 @@ pub(super) fn listeners(
             websocket: transport::websocket(&mut fields, protocol, reporter),
             trusted_proxies: transport::trusted_proxies(&mut fields, reporter),
             protocol: protocol.unwrap_or(Listener::default().protocol),
-            bind: bind.map_or(Listener::default().bind, |(address, _)| address),
+            bind: bind.clone().map_or(Listener::default().bind, |(bind, _)| bind),
+            socket_mode: socket_mode(&mut fields, protocol, reporter),
+            tls: tls::tls(&mut fields, protocol, reporter),
+            proxy_protocol: transport::proxy_protocol(&mut fields, protocol, reporter),
             ..listener(fields, global, plugins, reporter)
         };
-        if let Some((address, place)) = bind {
-            taken(address, place, &found, reporter);
+        if let Some((bind, place)) = &bind {
+            taken(bind, *place, &found, reporter);
         }
         if reporter.errors() == before {
             warn(&listener, place, reporter);
@@ -72,6 +73,9 @@ fn listener(
         transform: chain("transform"),
         protocol: base.protocol,
         websocket: base.websocket,
+        socket_mode: base.socket_mode,
+        tls: base.tls,
+        proxy_protocol: base.proxy_protocol,
         trusted_proxies: base.trusted_proxies,
         anonymous: fields.flag("anonymous").unwrap_or(base.anonymous),
         default: fields.word("default", DefaultAnswer::WORDS).unwrap_or(base.default),
@@ -95,31 +99,53 @@ fn protocol(fields: &mut Fields<'_>, reporter: &Reporter<'_>) -> Option<Protocol
     };
     let found = Protocol::WORDS.iter().find(|(word, _)| *word == text);
     if found.is_none() {
-        let name = quote(text);
-        let (message, help) = if LATER.contains(&text) {
-            let message = format!("protocol {name} is not served by this version");
-            (message, Some("use \"tcp\"".to_owned()))
-        } else {
-            let help = suggestion(text, Protocol::WORDS.iter().map(|(word, _)| *word));
-            (format!("protocol {name} does not exist"), help)
-        };
-        reporter.error(place, message, help);
+        let help = suggestion(text, Protocol::WORDS.iter().map(|(word, _)| *word));
+        reporter.error(place, format!("protocol {} does not exist", quote(text)), help);
     }
     found.map(|(_, protocol)| *protocol)
 }
 
-/// The address. That of an unknown protocol may be anything.
+/// The address, or the path. That of an unknown protocol may be anything.
 fn bind(
     fields: &mut Fields<'_>,
     protocol: Option<Protocol>,
     reporter: &Reporter<'_>,
-) -> Option<(SocketAddr, Place)> {
-    if protocol.is_none() {
+) -> Option<(Bind, Place)> {
+    let Some(protocol) = protocol else {
         fields.entry("bind");
         return None;
+    };
+    let unix = protocol == Protocol::Unix;
+    let example = if unix { "\"/run/wasmqtt/mqtt.sock\"" } else { "\"127.0.0.1:1883\"" };
+    let text = fields.required("bind", example)?;
+    if !unix {
+        let address = address(text, "listener.bind", 1883, reporter)?;
+        return Some((Bind::Network(address), text.place));
     }
-    let text = fields.required("bind", "\"127.0.0.1:1883\"")?;
-    address(text, "listener.bind", 1883, reporter).map(|address| (address, text.place))
+    // What the system has room for, with its end.
+    if !(1..108).contains(&text.text.len()) || text.text.contains('\0') {
+        let message =
+            format!("`listener.bind`: {} cannot be the path of a socket", quote(text.text));
+        reporter.error(text.place, message, Some("write a path of at most 107 bytes".into()));
+        return None;
+    }
+    Some((Bind::Path(text.text.into()), text.place))
+}
+
+/// `socket_mode`: permissions of the file.
+fn socket_mode(
+    fields: &mut Fields<'_>,
+    protocol: Option<Protocol>,
+    reporter: &Reporter<'_>,
+) -> u32 {
+    if let Some(protocol) = protocol
+        && protocol != Protocol::Unix
+        && let Some(entry) = fields.entry("socket_mode")
+    {
+        let message = format!("`listener.socket_mode` means nothing with protocol \"{protocol}\"");
+        reporter.error(entry.key, message, Some("remove it, or use protocol = \"unix\"".into()));
+    }
+    fields.count("socket_mode", 0..=0o777).unwrap_or(Listener::default().socket_mode)
 }
 
 /// An IP address and a port, which is usually this one.
@@ -149,13 +175,18 @@ pub(super) fn address(
 }
 
 /// Reports an address that the system would refuse because an earlier listener has it.
-fn taken(address: SocketAddr, place: Place, earlier: &[Found], reporter: &Reporter<'_>) {
+fn taken(bind: &Bind, place: Place, earlier: &[Found], reporter: &Reporter<'_>) {
+    let same = |other: &Bind| match (bind, other) {
+        (Bind::Path(path), Bind::Path(other)) => path == other,
+        (Bind::Network(address), Bind::Network(other)) => clash(*address, *other),
+        _ => false,
+    };
     for found in earlier {
         if let Some(first) = found.bind
-            && clash(address, found.listener.bind)
+            && same(&found.listener.bind)
         {
             let message = format!(
-                "{address} is taken: listener {} is bound to {}",
+                "{bind} is taken: listener {} is bound to {}",
                 quote(&found.listener.name),
                 found.listener.bind
             );
@@ -220,7 +251,7 @@ fn warn(listener: &Listener, place: Place, reporter: &Reporter<'_>) {
             ),
         );
     }
-    if listener.anonymous && !denies && !listener.bind.ip().to_canonical().is_loopback() {
+    if listener.anonymous && !denies && !listener.bind.is_local() {
         reporter.warning(
             place,
             format!("listener {name} is open to everybody who can reach {}", listener.bind),

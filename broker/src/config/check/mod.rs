@@ -10,6 +10,7 @@ mod plugin;
 mod plugin_config;
 mod preset;
 mod redirect;
+mod tls;
 mod topic;
 mod transport;
 
@@ -20,7 +21,9 @@ use self::fields::{Fields, Reporter, Text};
 pub(super) use self::plugin_config::MAX_BYTES as MAX_HANDED_BYTES;
 use super::{
     file::Document,
-    model::{Admin, Broker, Config, Listener, Log, LogFormat, LogLevel, Plugin, SharedStrategy},
+    model::{
+        Admin, Bind, Broker, Config, Listener, Log, LogFormat, LogLevel, Plugin, SharedStrategy,
+    },
     problem::{Place, Problem, Problems, Report, Severity, quote},
     tree::{Table, Value},
 };
@@ -131,7 +134,8 @@ fn admin(root: &mut Fields<'_>, listeners: &[Listener], reporter: &Reporter<'_>)
         bind.and_then(|text| listener::address(text, "admin.bind", base.bind.port(), reporter));
     fields.finish();
     let admin = address.map_or(base, |bind| Admin { bind });
-    let taken = listeners.iter().find(|listener| listener::clash(admin.bind, listener.bind));
+    let clashes = |bind: &Bind| matches!(bind, Bind::Network(address) if listener::clash(admin.bind, *address));
+    let taken = listeners.iter().find(|listener| clashes(&listener.bind));
     if let Some(Listener { name, bind: other, .. }) = taken {
         let message =
             format!("{} is taken: listener {} is bound to {other}", admin.bind, quote(name));

@@ -72,7 +72,7 @@ fn digest(text: Text<'_>, reporter: &Reporter<'_>) -> Option<[u8; 32]> {
     digest
 }
 
-fn hex(text: &str) -> Option<[u8; 32]> {
+pub(super) fn hex(text: &str) -> Option<[u8; 32]> {
     let mut digest = [0; 32];
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
     if pairs.len() != digest.len() {

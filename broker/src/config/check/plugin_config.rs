@@ -113,7 +113,7 @@ impl Reading<'_> {
     }
 }
 
-fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+pub(super) fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     // A pipe or a terminal would hold the start up.
     if !file.metadata()?.is_file() {

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        model::{Network, Protocol, WebSocket},
+        model::{Network, Protocol, ProxyProtocol, WebSocket},
         problem::quote,
     },
     fields::{Fields, Reporter, Text},
@@ -56,6 +56,29 @@ pub(super) fn trusted_proxies(listener: &mut Fields<'_>, reporter: &Reporter<'_>
         }
         network
     })
+}
+
+/// `listener.proxy_protocol`, which says nothing where nobody is trusted.
+pub(super) fn proxy_protocol(
+    listener: &mut Fields<'_>,
+    protocol: Option<Protocol>,
+    reporter: &Reporter<'_>,
+) -> ProxyProtocol {
+    let word = listener.word("proxy_protocol", ProxyProtocol::WORDS).unwrap_or(ProxyProtocol::None);
+    let problem = if word == ProxyProtocol::None {
+        None
+    } else if protocol == Some(Protocol::Unix) {
+        Some(("`listener.proxy_protocol` means nothing with protocol \"unix\"", "remove it"))
+    } else if !listener.has("trusted_proxies") {
+        let message = "`listener.proxy_protocol` is set, and no proxy is trusted";
+        Some((message, "add trusted_proxies = [\"10.0.0.0/8\"]"))
+    } else {
+        None
+    };
+    if let Some((message, help)) = problem {
+        reporter.error(listener.place_of("proxy_protocol"), message, Some(help.into()));
+    }
+    word
 }
 
 /// What can be read of a list, which is not too long.

@@ -29,6 +29,12 @@ pub struct Limits {
     pub max_connections: u32,
     /// Time from accepting a socket until a whole CONNECT has arrived. 100 ms to 5 min. Default 10 s.
     pub connect_timeout: Duration,
+    /// Connections of one listener whose CONNECT has not been answered yet. 1 to 10 000 000. Default 10 000.
+    pub max_handshakes: u32,
+    /// Connections of one listener from one address at the same time; 0 = no bound. At most 10 000 000. Default 0.
+    pub max_connections_per_address: u32,
+    /// Connections of one listener from one address in a second; 0 = no bound. At most 10 000 000. Default 0.
+    pub connection_rate_per_address: u32,
     /// Longest keep-alive a client may ask for, whole seconds; zero = whatever it asks for, or none. At most
     /// 65 535 s. Default zero.
     pub keep_alive_max: Duration,
@@ -87,6 +93,9 @@ impl Default for Limits {
             queue: Queue::default(),
             max_connections: 100_000,
             connect_timeout: Duration::from_secs(10),
+            max_handshakes: 10_000,
+            max_connections_per_address: 0,
+            connection_rate_per_address: 0,
             keep_alive_max: Duration::ZERO,
             keep_alive_min: Duration::ZERO,
             max_subscriptions: 1000,
@@ -251,7 +260,7 @@ impl Limits {
     ];
 
     /// Every limit under its dotted name, in the order of the annotated default configuration.
-    pub(in crate::config) fn entries(&self) -> [(&'static str, Bound); 38] {
+    pub(in crate::config) fn entries(&self) -> [(&'static str, Bound); 41] {
         // No `..`: a new limit that is not listed here does not compile.
         let Self {
             max_packet_size,
@@ -262,6 +271,9 @@ impl Limits {
             queue: Queue { messages, bytes, overflow, qos0, age },
             max_connections,
             connect_timeout,
+            max_handshakes,
+            max_connections_per_address,
+            connection_rate_per_address,
             keep_alive_max,
             keep_alive_min,
             max_subscriptions,
@@ -296,6 +308,9 @@ impl Limits {
             ("queue.age", Bound::TimeOrNone(age)),
             ("max_connections", Bound::Count(max_connections.into())),
             ("connect_timeout", Bound::Time(connect_timeout)),
+            ("max_handshakes", Bound::Count(max_handshakes.into())),
+            ("max_connections_per_address", Bound::CountOrNone(max_connections_per_address.into())),
+            ("connection_rate_per_address", Bound::CountOrNone(connection_rate_per_address.into())),
             ("keep_alive_max", Bound::TimeOrNone(keep_alive_max)),
             ("keep_alive_min", Bound::Span(keep_alive_min)),
             ("max_subscriptions", Bound::Count(max_subscriptions.into())),

@@ -3,10 +3,11 @@
 use std::{
     fmt,
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
-use super::{Limits, Network};
+use super::{Limits, Network, Tls};
 
 /// `[[listener]]`: one address clients connect to, and who is asked about them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,10 +16,16 @@ pub struct Listener {
     pub name: String,
     /// Default tcp.
     pub protocol: Protocol,
-    /// Required. Port 0 lets the system choose one.
-    pub bind: SocketAddr,
-    /// What a WebSocket is given to; of `ws` only.
+    /// Required.
+    pub bind: Bind,
+    /// Who may connect to a Unix socket, as permissions of its file. Default 0o660.
+    pub socket_mode: u32,
+    /// What a WebSocket is given to; of `ws` and `wss` only.
     pub websocket: WebSocket,
+    /// Always there with `tls` and `wss`, and only there.
+    pub tls: Option<Tls>,
+    /// Whether those who come from `trusted_proxies` say for whom. Default none.
+    pub proxy_protocol: ProxyProtocol,
     /// Who may say for whom it speaks. At most 64. Default nobody.
     pub trusted_proxies: Vec<Network>,
     /// Whether a client that no authenticator refused may enter without a name. Default false.
@@ -47,7 +54,10 @@ impl Default for Listener {
         Self {
             name: "mqtt".into(),
             protocol: Protocol::Tcp,
-            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 1883)),
+            bind: Bind::Network(SocketAddr::from((Ipv4Addr::LOCALHOST, 1883))),
+            socket_mode: 0o660,
+            tls: None,
+            proxy_protocol: ProxyProtocol::None,
             websocket: WebSocket::default(),
             trusted_proxies: Vec::new(),
             anonymous: false,
@@ -71,6 +81,34 @@ impl Listener {
             ("authorize", &self.authorize),
             ("transform", &self.transform),
         ]
+    }
+}
+
+/// Where a listener listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bind {
+    /// Port 0 lets the system choose one.
+    Network(SocketAddr),
+    /// A Unix domain socket.
+    Path(PathBuf),
+}
+
+impl Bind {
+    /// Whether nobody on another machine can come from there.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Network(address) => address.ip().to_canonical().is_loopback(),
+            Self::Path(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(address) => address.fmt(f),
+            Self::Path(path) => path.display().fmt(f),
+        }
     }
 }
 
@@ -227,13 +265,36 @@ words! {
         Tcp = "tcp",
         /// MQTT in the binary frames of a WebSocket, in the clear.
         Ws = "ws",
+        /// MQTT in TLS.
+        Tls = "tls",
+        /// MQTT in the binary frames of a WebSocket in TLS.
+        Wss = "wss",
+        /// MQTT on a Unix domain socket.
+        Unix = "unix",
     }
 }
 
 impl Protocol {
     /// Whether its packets are in the frames of a WebSocket.
     pub fn is_websocket(self) -> bool {
-        matches!(self, Self::Ws)
+        matches!(self, Self::Ws | Self::Wss)
+    }
+
+    /// Whether everything is sealed.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Self::Tls | Self::Wss)
+    }
+}
+
+words! {
+    /// What a proxy says by the PROXY protocol, version 1 or 2.
+    ProxyProtocol {
+        /// Nothing: who connects is the client.
+        None = "none",
+        /// The address of the client and, for authenticators, the common name of its certificate.
+        Address = "address",
+        /// Besides, the common name is the name of the client.
+        Name = "name",
     }
 }
 

@@ -8,6 +8,7 @@ mod includes;
 mod presets;
 mod reload;
 mod shipped;
+mod tls;
 mod values;
 mod warnings;
 

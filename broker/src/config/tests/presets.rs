@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    super::{DefaultAnswer, Features, Limits, Listener, Overflow, Version, print},
+    super::{Bind, DefaultAnswer, Features, Limits, Listener, Overflow, Version, print},
     *,
 };
 
@@ -19,7 +19,7 @@ fn open_lets_everybody_in_and_changes_nothing_else() {
     let open = listener("open", "", "");
     let expected = Listener {
         name: "l".into(),
-        bind: "127.0.0.1:1".parse().unwrap(),
+        bind: Bind::Network("127.0.0.1:1".parse().unwrap()),
         anonymous: true,
         default: DefaultAnswer::Allow,
         ..Listener::default()

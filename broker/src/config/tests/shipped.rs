@@ -41,8 +41,11 @@ fn the_examples_in_the_annotated_file_can_be_used() {
         .filter(|line| !line.starts_with("#include"))
         .map(|line| if is_example(line) { &line[1..] } else { line })
         .collect();
-    let config =
-        good(&text.join("\n").replace("transform = []", "transform = [\"property-router\"]"));
+    let text = text.join("\n").replace("transform = []", "transform = [\"property-router\"]");
+    let files = super::tls::Files::new();
+    files.write("wasmqtt.toml", text.as_bytes());
+    let loaded = super::super::load(&files.path("wasmqtt.toml"));
+    let (config, _) = loaded.unwrap_or_else(|report| panic!("{report}"));
     assert_eq!(config.plugins[0].on_failure, OnFailure::Closed);
     assert_eq!(config.plugins[0].limits, super::super::PluginLimits::default());
     assert_eq!(config.plugins[0].config["topic"], "routed/${value}/${topic}");

@@ -30,6 +30,9 @@ session_expiry_max = "7d"
 queue = { messages = 30, bytes = "10KB", overflow = "end-session", qos0 = true }
 max_connections = 40
 connect_timeout = "1500ms"
+max_handshakes = 41
+max_connections_per_address = 42
+connection_rate_per_address = 43
 keep_alive_max = "1h"
 max_subscriptions = 50
 max_topic_levels = 6
@@ -226,7 +229,7 @@ fn every_key_of_a_plugin_is_read() {
     assert_eq!(plugin.limits.http_time, Duration::from_secs(1));
     assert_eq!((plugin.limits.http_request, plugin.limits.http_reply), (1 << 10, 2 << 10));
     assert_eq!(plugin.limits.http_at_once, 3);
-    assert_eq!(plugin.location.to_string(), "wasmqtt.toml:74");
+    assert_eq!(plugin.location.to_string(), "wasmqtt.toml:77");
     assert_eq!(
         (other.sha256, other.on_failure, other.reauthorize),
         (None, OnFailure::Closed, false)

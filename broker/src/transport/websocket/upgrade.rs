@@ -53,7 +53,7 @@ pub(crate) enum Answer {
 }
 
 /// Answers the request in `bytes`; none while it is not whole.
-pub(crate) fn answer(bytes: &[u8], policy: &Policy, peer: IpAddr) -> Option<Answer> {
+pub(crate) fn answer(bytes: &[u8], policy: &Policy, peer: Option<IpAddr>) -> Option<Answer> {
     let (len, request) = match Request::try_parse(bytes) {
         Ok(Some(whole)) => whole,
         Ok(None) if bytes.len() < MAX_REQUEST => return None,
@@ -123,9 +123,9 @@ fn subprotocol(headers: &HeaderMap) -> Option<&'static str> {
 }
 
 /// The last address in `X-Forwarded-For` that is not a trusted proxy's own; what stands before it may be invented.
-fn forwarded(headers: &HeaderMap, trusted: &[Network], peer: IpAddr) -> Option<SocketAddr> {
+fn forwarded(headers: &HeaderMap, trusted: &[Network], peer: Option<IpAddr>) -> Option<SocketAddr> {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
-    if !is_trusted(peer) {
+    if !peer.is_some_and(is_trusted) {
         return None;
     }
     let lines: Vec<&str> =

@@ -20,7 +20,7 @@ fn request(path: &str, more: &str) -> String {
 }
 
 fn from(peer: &str, request: &str) -> Answer {
-    answer(request.as_bytes(), &policy(), peer.parse().unwrap()).expect("an answer")
+    answer(request.as_bytes(), &policy(), peer.parse().ok()).expect("an answer")
 }
 
 fn text(answer: &Answer) -> &str {
@@ -95,7 +95,7 @@ fn frames_before_the_answer_are_refused() {
 #[test]
 fn a_request_is_read_until_it_is_whole_and_no_further_than_its_bound() {
     let whole = request("/mqtt", MQTT);
-    let peer = "192.0.2.1".parse().unwrap();
+    let peer = "192.0.2.1".parse().ok();
     for len in 0..whole.len() {
         assert_eq!(answer(&whole.as_bytes()[..len], &policy(), peer), None, "{len}");
     }
@@ -116,7 +116,7 @@ fn pages_of_other_origins_are_refused_and_programs_are_not() {
     let policy = Policy { origins: vec!["https://app.example.org".into()], ..policy() };
     let ask = |origin: &str| {
         let request = request("/mqtt", &format!("{MQTT}{origin}"));
-        answer(request.as_bytes(), &policy, "192.0.2.1".parse().unwrap()).unwrap()
+        answer(request.as_bytes(), &policy, "192.0.2.1".parse().ok()).unwrap()
     };
     for good in ["", "Origin: https://app.example.org\r\n", "Origin: HTTPS://APP.example.org\r\n"] {
         assert!(matches!(ask(good), Answer::Upgrade { .. }), "{good}");
