@@ -380,51 +380,6 @@ fn a_protocol_that_does_not_exist_is_named_and_its_address_may_be_anything() {
 }
 
 #[test]
-fn what_a_websocket_cannot_have_is_named() {
-    let ws = |keys: &str| errors(&format!("{LISTENER}protocol = \"ws\"\n{keys}"));
-    for (keys, error) in [
-        (
-            "websocket.path = \"mqtt\"",
-            "7:18 `listener.websocket.path`: `mqtt` is not a path (write \"/mqtt\": ",
-        ),
-        ("websocket.path = \"/a?b\"", "7:18 `listener.websocket.path`: `/a?b` is not a path"),
-        ("websocket.path = \"/a b\"", "7:18 `listener.websocket.path`: `/a b` is not a path"),
-        (
-            "websocket.origins = [\"*\"]",
-            "7:22 `listener.websocket.origins`: `*` is no origin (write scheme, name and port",
-        ),
-        (
-            "websocket.origins = [\"https://a/b\"]",
-            "7:22 `listener.websocket.origins`: `https://a/b`",
-        ),
-        (
-            "websocket.max_message_size = \"1B\"",
-            "7:30 `listener.websocket.max_message_size` is 1B: it must be 1KiB to 1GiB",
-        ),
-        ("websocket.pth = 1", "7:11 unknown key `pth` (did you mean `path`?)"),
-        (
-            "trusted_proxies = [\"10.0.0.0/8\", \"localhost\"]",
-            "7:34 `listener.trusted_proxies`: `localhost` is no network (write an address",
-        ),
-        ("trusted_proxies = \"10.0.0.0/8\"", "7:19 `listener.trusted_proxies` must be an array"),
-    ] {
-        let found = ws(keys);
-        assert_eq!(found.len(), 1, "{keys} {found:#?}");
-        assert!(found[0].starts_with(error), "{keys} {found:#?}");
-    }
-    let many = vec!["\"::1\""; 65].join(", ");
-    let found = ws(&format!("trusted_proxies = [{many}]"));
-    assert!(found[0].contains("`trusted_proxies` has 65 entries: 64 is the most"), "{found:#?}");
-    let found = after_listener("websocket.path = \"/mqtt\"");
-    assert_eq!(
-        found,
-        [
-            "6:1 `listener.websocket` means nothing with protocol \"tcp\" (remove it, or use protocol = \"ws\")"
-        ]
-    );
-}
-
-#[test]
 fn grants_that_are_none_are_refused_by_name() {
     let found = after_listener(
         "transform = [\"p\"]\n[[plugin]]\nname = \"p\"\npath = \"p\"\n[plugin.grants]\n\

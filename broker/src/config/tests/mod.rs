@@ -9,6 +9,7 @@ mod presets;
 mod reload;
 mod shipped;
 mod tls;
+mod transport;
 mod values;
 mod warnings;
 

@@ -1,7 +1,7 @@
 //! Files of a TLS listener: each kind of bad one is said with its name and line.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer,
@@ -217,46 +217,4 @@ fn a_certificate_that_has_expired_is_worth_a_warning() {
     let (_, warnings) = files.load(GOOD).unwrap_or_else(|report| panic!("{report}"));
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].message.contains("has expired: clients will refuse it"), "{warnings:#?}");
-}
-
-#[test]
-fn unix_sockets_and_proxies_are_read_and_what_does_not_fit_is_named() {
-    let config = good(
-        "[[listener]]\nname = \"u\"\nprotocol = \"unix\"\nbind = \"/run/mqtt.sock\"\nsocket_mode = 0o600\n\
-         [[listener]]\nname = \"p\"\nbind = \"127.0.0.1:1\"\nproxy_protocol = \"name\"\ntrusted_proxies = [\"::1\"]\n",
-    );
-    assert_eq!(
-        config.listeners[0].bind,
-        super::super::Bind::Path(Path::new("/run/mqtt.sock").into())
-    );
-    assert_eq!(config.listeners[0].socket_mode, 0o600);
-    assert_eq!(config.listeners[1].proxy_protocol, super::super::ProxyProtocol::Name);
-    assert_eq!(good(&super::super::print(&config)).listeners, config.listeners);
-    let long = "x".repeat(108);
-    for (text, error) in [
-        (
-            "socket_mode = 0o600".to_owned(),
-            "6:1 `listener.socket_mode` means nothing with protocol \"tcp\"",
-        ),
-        (
-            "proxy_protocol = \"address\"".to_owned(),
-            "6:18 `listener.proxy_protocol` is set, and no proxy is trusted (add trusted_proxies",
-        ),
-        ("proxy_protocol = \"v2\"".to_owned(), "6:18 `listener.proxy_protocol` cannot be `v2`"),
-    ] {
-        let found = errors(&format!("{LISTENER}{text}"));
-        assert!(found[0].starts_with(error), "{found:#?}");
-    }
-    let unix = |path: &str, more: &str| {
-        errors(&format!(
-            "[[listener]]\nname = \"u\"\nprotocol = \"unix\"\nbind = \"{path}\"\n{more}"
-        ))
-    };
-    assert!(unix(&long, "")[0].contains("cannot be the path of a socket"));
-    assert!(unix("", "")[0].contains("cannot be the path of a socket"));
-    assert!(unix("/x", "socket_mode = 0o1000")[0].contains("it must be 0 to 511"));
-    let proxy = "proxy_protocol = \"name\"\ntrusted_proxies = [\"::1\"]";
-    assert!(unix("/x", proxy)[0].contains("means nothing with protocol \"unix\""));
-    let twice = "[[listener]]\nname = \"v\"\nprotocol = \"unix\"\nbind = \"/x\"";
-    assert!(unix("/x", twice)[0].contains("/x is taken: listener `u` is bound to /x"));
 }
