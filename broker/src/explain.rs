@@ -160,6 +160,8 @@ pub fn configured(config: &Config, who: &Who, question: &Question) -> anyhow::Re
         keep_alive: 0,
         will_topic: None,
         user_properties: Vec::new(),
+        certificate: None,
+        is_certified: false,
     };
     let identity = match &who.password {
         Some(_) => sandbox.gate().authenticate(&connecting),
