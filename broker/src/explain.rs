@@ -167,7 +167,7 @@ pub fn configured(config: &Config, who: &Who, question: &Question) -> anyhow::Re
         Some(_) => sandbox.gate().authenticate(&connecting),
         None => Ok(Identity { attributes: who.attributes.clone(), ..Identity::default() }),
     };
-    let limits = assemble::settings(&config.broker, listener).limits;
+    let limits = assemble::settings(&config.broker, listener, None)?.limits;
     match identity {
         Ok(identity) => {
             let id = &question.client_id;
