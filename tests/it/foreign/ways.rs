@@ -69,6 +69,8 @@ fn shows_mosquitto(arguments: &[&str]) {
         // Killed, so that it cannot say good-bye.
         drop(dying);
         assert_eq!(sub.wait_for("gone"), "ways/will|gone|1|0");
+        let cleared = format!("-V {version} -q 1 -r -n -t ways/kept");
+        assert_eq!(run(&mut command("mosquitto_pub", &cleared)).code, Some(0));
     }
 }
 

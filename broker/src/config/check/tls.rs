@@ -68,13 +68,19 @@ fn read(fields: &mut Fields<'_>, protocol: Option<Protocol>, reporter: &Reporter
     let client_certificate = fields
         .word("client_certificate", ClientCertificate::WORDS)
         .unwrap_or(ClientCertificate::None);
+    let before = reporter.errors();
+    let versions = words(fields, "versions", TlsVersion::WORDS, reporter)
+        .unwrap_or_else(|| vec![TlsVersion::V12, TlsVersion::V13]);
+    if versions.is_empty() && reporter.errors() == before {
+        let message = "`listener.tls.versions` is empty: nobody could connect";
+        reporter.error(fields.place_of("versions"), message, None);
+    }
     let tls = Tls {
         certificates,
         unknown_server_name: fields
             .word("unknown_server_name", UnknownName::WORDS)
             .unwrap_or(UnknownName::Default),
-        versions: words(fields, "versions", TlsVersion::WORDS, reporter)
-            .unwrap_or_else(|| vec![TlsVersion::V12, TlsVersion::V13]),
+        versions,
         alpn: alpn(fields, reporter).unwrap_or_else(|| vec![own.to_owned()]),
         client_certificate,
         client_ca: cas(fields, reporter),
@@ -82,10 +88,6 @@ fn read(fields: &mut Fields<'_>, protocol: Option<Protocol>, reporter: &Reporter
         client_fingerprints: fingerprints(fields, reporter),
         client_name: words(fields, "client_name", NameSource::WORDS, reporter).unwrap_or_default(),
     };
-    if tls.versions.is_empty() {
-        let message = "`listener.tls.versions` is empty: nobody could connect";
-        reporter.error(fields.place_of("versions"), message, None);
-    }
     clients(fields, &tls, reporter);
     tls
 }
