@@ -83,7 +83,7 @@ fn version_1(bytes: &[u8]) -> Result<Progress, &'static str> {
         // The shortest line is "PROXY UNKNOWN\r\n". Then it ends at the first line feed, wherever that is.
         return match bytes.len() {
             0 => Ok(Progress::Need(6)),
-            ..13 => Ok(Progress::Need(13 - bytes.len())),
+            1..13 => Ok(Progress::Need(13 - bytes.len())),
             LINE.. => Err("the PROXY header is too long"),
             _ if bytes.contains(&b'\n') => Err("the PROXY header is not as it must be"),
             _ => Ok(Progress::Need(1)),
