@@ -214,11 +214,12 @@ impl Driver {
         let fresh = scratch.get(..len).unwrap_or_default();
         wire.frames(fresh, max, |frame| {
             let first = frame.first;
-            let taken = hand.receive(frame, out)?;
-            if taken != Taken::Not {
+            let taken = hand.receive(frame, out);
+            // One that is put aside comes again; DISCONNECT ends the connection, and counts.
+            if !matches!(taken, Ok(Taken::Not)) {
                 counters.packet(first);
             }
-            Ok::<_, Ended>(taken)
+            taken
         })?;
         Ok(true)
     }
