@@ -356,6 +356,11 @@ impl Mailbox {
         self.inner.lock().queue.len()
     }
 
+    /// Those that the queue's bound is about: what was published, without retained messages that a subscription asked for.
+    pub fn published(&self) -> usize {
+        self.inner.lock().queue.live.len()
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -16,7 +16,7 @@ use arbitrary::Unstructured;
 use wasmqtt_codec::{QoS, ReasonCode, Version};
 use wasmqtt_core::broker::{Broker, Lane};
 use wasmqtt_core::features::Features;
-use wasmqtt_core::limits::{BrokerLimits, Flapping, Limits, Overflow, Queue};
+use wasmqtt_core::limits::{BrokerLimits, Flapping, Limits, Overflow, Queue, REPLAY_AT_ONCE};
 use wasmqtt_core::time::Moment;
 
 use super::byte;
@@ -213,7 +213,10 @@ impl World {
         assert!(broker.filter_levels() <= broker.subscriptions() * levels);
         for id in sends::CLIENT_IDS {
             let Some(session) = broker.session(id) else { continue };
-            assert!(session.mailbox.len() <= limits.queue.messages as usize + 4 + TAKEN_BACK);
+            let mailbox = &session.mailbox;
+            assert!(mailbox.published() <= limits.queue.messages as usize + TAKEN_BACK);
+            // Each SUBSCRIBE may ask for all that is retained again.
+            assert!(mailbox.len() - mailbox.published() <= 2 * REPLAY_AT_ONCE);
             let state = session.state.lock();
             assert!(state.received.len() <= usize::from(limits.receive_maximum));
             assert!(state.inflight.open() <= usize::from(limits.max_inflight));
