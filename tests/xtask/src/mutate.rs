@@ -166,4 +166,14 @@ mod tests {
         }
         assert!(patches("no such mutation").is_err());
     }
+
+    #[test]
+    fn every_mutation_fits_the_code() {
+        for patch in patches("").unwrap() {
+            let mut git = Command::new("git");
+            git.args(["apply", "--check"]).arg(&patch).current_dir(tree::root());
+            let checked = step::run_quietly(&mut git, Duration::from_secs(60));
+            assert!(checked.is_ok(), "make {} anew: {checked:?}", patch.display());
+        }
+    }
 }
