@@ -213,6 +213,9 @@ fn parse(text: &str) -> Result<Uri, String> {
     text.parse::<Uri>().map_err(|error| error.to_string())
 }
 
+/// How often a path may be encoded at most: more is nothing that anybody means.
+const DECODED: usize = 5;
+
 /// The path, if every server reads it the same way.
 fn path(uri: &Uri) -> Result<&str, String> {
     let path = match uri.path() {
@@ -220,18 +223,23 @@ fn path(uri: &Uri) -> Result<&str, String> {
         path => path,
     };
     // Servers decode, and some take a backslash for a slash, before they look for the parent directory.
-    let plain = decode(path);
+    let plain = decode(path).ok_or("its path is encoded too often")?;
+    if plain.iter().any(u8::is_ascii_control) {
+        return Err("control characters do not belong into its path".into());
+    }
     let mut segments = plain.split(|byte| matches!(byte, b'/' | b'\\'));
-    if segments.any(|segment| segment == b"." || segment == b"..") {
+    // Some forget what is behind a semicolon first.
+    let mut names = segments.by_ref().map(|segment| segment.split(|byte| *byte == b';').next());
+    if names.any(|name| matches!(name, Some(b"." | b".."))) {
         return Err("`.` and `..` do not belong into its path".into());
     }
     Ok(path)
 }
 
-/// Until nothing is left to decode: what is encoded twice may be decoded twice.
-fn decode(text: &str) -> Vec<u8> {
+/// Until nothing is left to decode: what is encoded twice may be decoded twice. None when that takes too long.
+fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = text.as_bytes().to_vec();
-    loop {
+    for _ in 0..DECODED {
         let mut decoded = Vec::with_capacity(bytes.len());
         let mut rest = bytes.as_slice();
         while let Some((first, more)) = rest.split_first() {
@@ -248,10 +256,11 @@ fn decode(text: &str) -> Vec<u8> {
             }
         }
         if decoded.len() == bytes.len() {
-            return decoded;
+            return Some(decoded);
         }
         bytes = decoded;
     }
+    None
 }
 
 #[cfg(test)]
@@ -301,6 +310,10 @@ mod tests {
             "http://h/mqtt/%252e%252e/admin",
             "http://h/mqtt/..%5cadmin",
             "http://h/mqtt/./x",
+            "http://h/mqtt/..;/admin",
+            "http://h/mqtt/..%3bx/admin",
+            "http://h/mqtt/..%00/admin",
+            "http://h/mqtt/%25252525252525252e",
             "http://evil@h/mqtt/x",
             "http://h:@evil/mqtt/x",
             "http://h/mqtt/x#y",

@@ -59,14 +59,26 @@ impl<R: Send + 'static> Elsewhere<R> {
         call: impl FnOnce() -> R + Send + 'static,
     ) -> Self {
         let (patience, control) = (shared.patience.clone(), shared.control.clone());
-        Self(Box::pin(async move {
+        let threads = control.clone();
+        // On its own: a client that does not read is not polled, and must not keep a turn meanwhile.
+        let call = Call(control.spawn(async move {
             let turn = patience.turn(listener, patient).await;
-            let call = control.spawn_blocking(move || {
+            let call = threads.spawn_blocking(move || {
                 let answer = call();
                 drop(turn);
                 answer
             });
             Call(call).await
+        }));
+        Self(Box::pin(async move { call.await.flatten() }))
+    }
+
+    /// Lets go of `whoever` when nobody waits any more.
+    pub(super) fn while_held(self, whoever: Arc<()>) -> Self {
+        Self(Box::pin(async move {
+            let answer = self.await;
+            drop(whoever);
+            answer
         }))
     }
 }

@@ -4,6 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::ops::ControlFlow;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use wasmqtt_codec::{PacketId, QoS, ReasonCode};
@@ -50,7 +51,12 @@ pub(super) fn ask_publish(
 /// Has subscriptions judged elsewhere.
 pub(super) fn ask_subscribe(shared: &Shared, aside: SubscriptionsAside) -> Elsewhere<Granted> {
     let (judge, clock) = (shared.patient_judge.clone(), shared.clock);
-    Elsewhere::start(shared, aside.listener(), true, move || aside.ask(&mut *judge(), clock.now()))
+    // Thousands of questions, of a client that may be gone after the first.
+    let whoever = Arc::new(());
+    let waiting = Arc::downgrade(&whoever);
+    let listener = aside.listener();
+    let ask = move || aside.ask(&mut *judge(), clock.now(), || waiting.strong_count() > 0);
+    Elsewhere::start(shared, listener, true, ask).while_held(whoever)
 }
 
 /// Nobody said yes, and it cannot be told packet by packet.
@@ -72,11 +78,12 @@ impl Driver {
                 let Poll::Ready(judged) = Pin::new(answer).poll(cx) else { return Ok(false) };
                 let (packet_id, qos) = (*packet_id, *qos);
                 self.go_on(now);
-                let published = self.shared.broker.publish_judged(
-                    &mut local.lane,
-                    now,
-                    judged.ok_or_else(broken)?,
-                );
+                let Some(judged) = judged else {
+                    self.connection.give_up(packet_id);
+                    return Err(broken());
+                };
+                let broker = &self.shared.broker;
+                let published = broker.publish_judged(&mut local.lane, now, judged);
                 self.acknowledge(local, packet_id, qos, published)?;
             }
             Parked::Subscribe(answer) => {
@@ -100,6 +107,12 @@ impl Driver {
 
     /// Starts judging the client's subscriptions again, elsewhere where that may take its time.
     pub(super) fn rejudge(&mut self, local: &mut Local) {
+        // What is asked now, or was answered just now, is not among what is judged again.
+        let asked = self.waits.parked.as_deref();
+        self.waits.is_stale = matches!(asked, Some(Parked::Subscribe(_)));
+        self.waits.granted = None;
+        // An older answer is about older rights.
+        self.waits.rejudging = None;
         let (now, broker) = (self.shared.clock.now(), &self.shared.broker);
         let (client, session) = (&self.client, &self.session);
         match broker.put_held_aside(&mut local.lane, now, client, session) {
@@ -142,15 +155,18 @@ impl Driver {
 
     /// What was taken from the wire is seen through, even if its client is gone: it may not send it again.
     pub(super) async fn see_through(&mut self) {
-        if let Some(Parked::Publish { answer, .. }) = self.waits.parked.take().map(|parked| *parked)
-        {
+        let parked = self.waits.parked.take().map(|parked| *parked);
+        if let Some(Parked::Publish { answer, packet_id, .. }) = parked {
             // What it is told need not wait.
             poll_fn(|cx| {
                 let _ = self.wire.poll_flush(cx);
                 Poll::Ready(())
             })
             .await;
-            route(&self.shared, answer).await;
+            // What was not published may be sent again, and is then no repetition.
+            if !matches!(route(&self.shared, answer).await, Some(Ok(_))) {
+                self.connection.give_up(packet_id);
+            }
         }
     }
 }

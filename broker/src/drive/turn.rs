@@ -140,7 +140,11 @@ impl Driver {
                     if noticed {
                         self.heed(local)?;
                     }
-                    return Ok(noticed);
+                    // What was asked about it is heeded in time, too: a permit is for now.
+                    let answered = self.poll_parked(cx, local, self.shared.clock.now())?;
+                    local.counters.bytes_sent += local.out.len() as u64;
+                    self.wire.append(&mut local.out);
+                    return Ok(noticed || answered);
                 }
             }
         }
@@ -159,6 +163,8 @@ impl Driver {
             self.heed(local)?;
         }
         if self.poll_rejudging(cx, local, now)?.is_break() {
+            // Messages wait; who has to go is told all the same.
+            more |= mail && mailbox.poll_notice(owner, cx).is_ready();
             mail = false;
         } else if mail {
             self.pump(local, now)?;
@@ -178,10 +184,6 @@ impl Driver {
             return Err(Ended::Fault(fault, departure));
         }
         if mailbox.take_rejudge(owner) {
-            // What is asked now, or was answered just now, is not among what is judged again.
-            let asked = self.waits.parked.as_deref();
-            self.waits.is_stale = matches!(asked, Some(Parked::Subscribe(_)));
-            self.waits.granted = None;
             self.rejudge(local);
         }
         Ok(())
@@ -318,7 +320,7 @@ pub(super) async fn close(wire: &mut Wire) {
         let _ = ready!(wire.poll_shutdown(cx));
         let drained = with_local(|local| {
             for _ in 0..TURNS {
-                match ready!(wire.poll_read(cx, &mut local.scratch)) {
+                match ready!(wire.poll_read_bytes(cx, &mut local.scratch)) {
                     Ok(len) if len > 0 => {}
                     _ => return Poll::Ready(()),
                 }

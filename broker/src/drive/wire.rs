@@ -12,6 +12,8 @@ use wasmqtt_core::client::Transport;
 use crate::transport::Stream;
 use crate::transport::websocket::Frames;
 
+/// Reads without a payload before other connections get their turn.
+const READS: usize = 4;
 /// Leftover capacity that an idle connection may keep, in bytes.
 const KEEP: usize = 1024;
 
@@ -85,7 +87,11 @@ impl Wire {
         cx: &mut Context<'_>,
         scratch: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        loop {
+        for _ in 0..READS {
+            // What is pending is an answer to what was read before: nothing more is read until it is gone.
+            if self.is_blocked() {
+                ready!(self.poll_flush(cx))?;
+            }
             if self.websocket.as_ref().is_none_or(|frames| frames.has_ended()) {
                 return Poll::Ready(Ok(0));
             }
@@ -96,15 +102,20 @@ impl Wire {
             }
             let len = frames.receive(scratch.get_mut(..len).unwrap_or_default(), pending)?;
             // Who asks without listening to the answers is not read from.
-            let flushed = self.poll_flush(cx)?;
+            let flushed = self.poll_flush(cx);
+            // It was read, whatever becomes of the other direction.
             if len > 0 {
                 return Poll::Ready(Ok(len));
             }
-            ready!(flushed);
+            ready!(flushed)?;
         }
+        // Frames without a payload are no reason to keep others waiting.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
-    fn poll_read_bytes(
+    /// Reads once, without looking at what it is.
+    pub(super) fn poll_read_bytes(
         &mut self,
         cx: &mut Context<'_>,
         scratch: &mut [u8],

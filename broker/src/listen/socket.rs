@@ -39,7 +39,8 @@ impl Detached {
 #[derive(Debug)]
 pub(crate) enum Socket {
     Tcp(TcpListener),
-    Unix { socket: UnixListener, _file: SocketFile },
+    // The file goes first: whoever starts meanwhile makes its own.
+    Unix { _file: SocketFile, socket: UnixListener },
 }
 
 impl Socket {

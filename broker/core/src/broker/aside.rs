@@ -99,8 +99,8 @@ impl SubscriptionsAside {
         self.client.listener
     }
 
-    /// Asks, where waiting does no harm.
-    pub fn ask(self, judge: &mut dyn Judge, now: Moment) -> Granted {
+    /// Asks one by one, where waiting does no harm, as long as the answers are `wanted`.
+    pub fn ask(self, judge: &mut dyn Judge, now: Moment, wanted: impl Fn() -> bool) -> Granted {
         let Self { client, filters } = self;
         let ask = |(filter, qos): (Box<str>, QoS)| {
             let granted = match Filter::parse(&filter) {
@@ -109,7 +109,7 @@ impl SubscriptionsAside {
             };
             (filter, qos, granted)
         };
-        Granted(filters.into_iter().map(ask).collect())
+        Granted(filters.into_iter().take_while(|_| wanted()).map(ask).collect())
     }
 }
 

@@ -187,10 +187,14 @@ impl Share {
             let mut waiting = member.mailbox.take_share_while_away(filter).into_iter();
             let refused =
                 waiting.by_ref().find_map(|one| self.pass_to(now, one, &[Whom::Connected]));
+            let is_full = refused.is_some();
             let mut left: Vec<Delivery> = refused.into_iter().chain(waiting).collect();
             if !left.is_empty() {
                 // Not empty when its session has ended meanwhile.
                 homeless.append(&mut member.mailbox.give_back(&mut left));
+            }
+            if is_full {
+                break;
             }
         }
         homeless

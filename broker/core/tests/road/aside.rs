@@ -177,7 +177,11 @@ fn subscriptions_are_granted_as_was_answered_elsewhere_and_what_nobody_was_asked
     waits(&wire, Action::Subscribe, "c");
     wire.script().deny(Action::Subscribe, "b");
     let aside = broker.put_subscribe_aside(&mut wire.lane, wire.now, &who, 100, &subscribe);
-    let granted = aside.unwrap().ask(&mut elsewhere(&wire), wire.now);
+    wire.script().asked.clear();
+    let _ = aside.unwrap().ask(&mut elsewhere(&wire), wire.now, || false);
+    assert!(wire.script().asked.is_empty(), "nobody wants to know any more");
+    let aside = broker.put_subscribe_aside(&mut wire.lane, wire.now, &who, 100, &subscribe);
+    let granted = aside.unwrap().ask(&mut elsewhere(&wire), wire.now, || true);
     wire.script().asked.clear();
     // As if they had been in another packet.
     subscribe.subscriptions.push(subscription("z"));
@@ -210,7 +214,7 @@ fn what_a_session_holds_is_judged_elsewhere_too_and_nothing_else_is_touched() {
     waits(&wire, Action::Subscribe, "a");
     wire.script().deny(Action::Subscribe, "a");
     let aside = broker.put_held_aside(&mut wire.lane, wire.now, &who, &session).unwrap();
-    let granted = aside.ask(&mut elsewhere(&wire), wire.now);
+    let granted = aside.ask(&mut elsewhere(&wire), wire.now, || true);
     // Judged as it came, meanwhile.
     wire.script().waits.clear();
     wire.subscribe(&mut client, "c", Q1);

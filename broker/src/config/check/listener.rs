@@ -122,11 +122,11 @@ fn bind(
         let address = address(text, "listener.bind", 1883, reporter)?;
         return Some((Bind::Network(address), text.place));
     }
-    // What the system has room for, with its end.
-    if !(1..108).contains(&text.text.len()) || text.text.contains('\0') {
+    // What the system has room for, with its end and the `~` that it has until it listens.
+    if !(1..107).contains(&text.text.len()) || text.text.contains('\0') {
         let message =
             format!("`listener.bind`: {} cannot be the path of a socket", quote(text.text));
-        reporter.error(text.place, message, Some("write a path of at most 107 bytes".into()));
+        reporter.error(text.place, message, Some("write a path of at most 106 bytes".into()));
         return None;
     }
     Some((Bind::Path(text.text.into()), text.place))

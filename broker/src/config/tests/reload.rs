@@ -1,7 +1,7 @@
 //! What a reload changes, what it leaves, and that it says so.
 
 use super::{
-    super::{Effect, diff, reload},
+    super::{Effect, Listener, diff, reload},
     *,
 };
 
@@ -170,6 +170,28 @@ fn what_a_protocol_needs_waits_for_it() {
     let waiting: Vec<_> = diff(&old, &tcp).restart().map(str::to_owned).collect();
     assert_eq!(waiting, ["listener.a.protocol", "listener.a.websocket"]);
     assert_eq!(reload(&old, &tcp).listeners[0].websocket.path, "/a");
+}
+
+#[test]
+fn who_may_enter_by_another_door_may_not_by_the_one_that_is_still_there() {
+    let old = good(&OLD.replacen(
+        "bind",
+        "protocol = \"tcp\"\nproxy_protocol = \"address\"\n\
+         trusted_proxies = [\"10.0.0.0/8\"]\nbind",
+        1,
+    ));
+    let new = "[[listener]]\nname = \"a\"\nprotocol = \"unix\"\nbind = \"/run/m.sock\"\nanonymous = true\n\
+        default = \"allow\"\nlimits.max_inflight = 7\n";
+    let new = good(new);
+    let running = &reload(&old, &new).listeners[0];
+    assert_eq!(running.limits.max_inflight, 7);
+    let as_before = Listener { limits: old.listeners[0].limits.clone(), ..running.clone() };
+    assert_eq!(as_before, old.listeners[0]);
+    let difference = diff(&old, &new);
+    let live: Vec<_> = difference.live().filter(|path| path.starts_with("listener.a")).collect();
+    assert_eq!(live, ["listener.a.limits.max_inflight"]);
+    let kept = reload(&old, &new).plugins.iter().any(|plugin| plugin.name == "acl");
+    assert!(kept, "its judge stays, too");
 }
 
 #[test]
