@@ -64,6 +64,9 @@ impl Connection {
         let mut state = session.state.lock();
         self.check_attached(&state)?;
         let inflight = &mut state.inflight;
+        // A client may acknowledge what it got on the connection before: that takes no place here, nor is it sent again when
+        // its identifier is another message's.
+        self.unsent.retain(|id| inflight.get(*id).is_some());
         while inflight.open() < self.window + self.unsent.len()
             && let Some(id) = self.unsent.pop_front()
         {

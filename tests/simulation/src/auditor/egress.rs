@@ -437,6 +437,7 @@ impl Auditor {
         let now = self.now;
         let link = self.links.get_mut(&at)?;
         let session = self.sessions.get_mut(&link.client_id)?;
+        link.resend.retain(|id| session.open.iter().any(|(open, _)| open == id));
         while session.open.len() < link.window + link.resend.len()
             && let Some(id) = link.resend.front()
         {
