@@ -145,6 +145,36 @@ fn sending_again_respects_a_window_that_has_become_smaller() {
 }
 
 #[test]
+fn what_is_acknowledged_before_it_is_sent_again_takes_no_place_in_the_window() {
+    let mut wire = Wire::new();
+    let mut subscriber = wire.connect(&stored(Version::V5, "s"));
+    let mut publisher = wire.connect(&clean(Version::V5, "p"));
+    wire.subscribe(&mut subscriber, "a", Q1);
+    for payload in ["1", "2", "3", "4", "5"] {
+        wire.publish(&mut publisher, "a", Q1, payload);
+    }
+    let sent = messages(&wire.pump(&mut subscriber));
+    let ids: Vec<u16> = sent.iter().filter_map(|message| message.id).collect();
+    wire.lose(subscriber);
+    wire.publish(&mut publisher, "a", Q1, "6");
+
+    let properties = ConnectProperties {
+        session_expiry_interval: Some(3600),
+        receive_maximum: 2.try_into().ok(),
+        ..ConnectProperties::default()
+    };
+    let mut subscriber = wire.connect(&Connect { properties, ..stored(Version::V5, "s") });
+    assert_eq!(payloads(&subscriber.inbox()), ["1", "2"]);
+    for id in [ids[4], ids[2]] {
+        assert!(wire.send(&mut subscriber, &puback(id)).is_empty(), "two are open");
+    }
+    assert_eq!(payloads(&wire.send(&mut subscriber, &puback(ids[0]))), ["4"]);
+    assert!(wire.pump(&mut subscriber).is_empty(), "two are open");
+    assert!(wire.send(&mut subscriber, &puback(ids[1])).is_empty());
+    assert_eq!(payloads(&wire.pump(&mut subscriber)), ["6"]);
+}
+
+#[test]
 fn what_the_next_connection_cannot_take_is_given_up_and_frees_its_place() {
     let mut wire = Wire::new();
     wire.limits.max_inflight = 1;
