@@ -1,5 +1,6 @@
 //! Clients that others wrote: what their users see is what counts.
 
+mod browser;
 mod demo;
 mod mosquitto;
 mod mosquitto_5;

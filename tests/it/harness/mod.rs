@@ -2,6 +2,7 @@
 //! may know what a test is about.
 
 pub(crate) mod broker;
+pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod gateway;

@@ -5,16 +5,18 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 
+use base64ct::{Base64, Encoding as _};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+    PublicKeyData as _, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
 };
+use sha2::{Digest as _, Sha256};
 
 use super::PATIENCE;
 
@@ -30,6 +32,12 @@ impl Issued {
     pub(crate) fn write(&self, dir: &Path, name: &str) {
         std::fs::write(dir.join(format!("{name}.pem")), &self.certificate).unwrap();
         std::fs::write(dir.join(format!("{name}.key")), &self.key).unwrap();
+    }
+
+    /// By which a browser can be told to trust this key and no other: SHA-256 of the public key, in base64.
+    pub(crate) fn pin(&self) -> String {
+        let key = KeyPair::from_pem(&self.key).unwrap();
+        Base64::encode_string(&Sha256::digest(key.subject_public_key_info()))
     }
 
     pub(crate) fn der(&self) -> CertificateDer<'static> {

@@ -16,6 +16,11 @@ const PYTHON: &str = "WASMQTT_PAHO_PYTHON";
 const NODE_MODULES: &str = "WASMQTT_NODE_MODULES";
 /// What cargo needs to build for wasm: lines of NAME=value.
 const WASM_CARGO: &str = "WASMQTT_WASM_CARGO";
+/// The browser that runs pages with mqtt.
+const CHROMIUM: &str = "WASMQTT_CHROMIUM";
+/// What it is called by who packages it.
+const CHROMIUMS: [&str; 4] =
+    ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
 const MOSQUITTO: [&str; 3] = ["mosquitto_pub", "mosquitto_sub", "mosquitto_rr"];
 
 /// Installs what is missing. Answers what the tests must find in their environment.
@@ -23,10 +28,16 @@ pub(crate) fn install() -> Result<Vec<(&'static str, OsString)>> {
     mosquitto()?;
     let python = paho().context("the tests need paho-mqtt")?;
     let modules = mqtt_js().context("the tests need mqtt for Node.js")?;
+    let chromium = chromium()?;
     let cargo = Toolchain::find()?.environment().into_iter();
     let cargo = cargo.map(|(name, value)| format!("{name}={}\n", value.to_string_lossy()));
     let cargo: String = cargo.collect();
-    Ok(vec![(PYTHON, python.into()), (NODE_MODULES, modules.into()), (WASM_CARGO, cargo.into())])
+    Ok(vec![
+        (PYTHON, python.into()),
+        (NODE_MODULES, modules.into()),
+        (CHROMIUM, chromium.into()),
+        (WASM_CARGO, cargo.into()),
+    ])
 }
 
 /// Installs what is missing, and says how a test that is run by hand finds it.
@@ -52,6 +63,20 @@ fn mosquitto() -> Result<()> {
         );
     }
     Ok(())
+}
+
+fn chromium() -> Result<&'static str> {
+    let find = || CHROMIUMS.into_iter().find(|program| step::exists(program));
+    if find().is_none() {
+        apt::install(&["chromium"], "a browser for tests, headless")?;
+    }
+    find().with_context(|| {
+        format!(
+            "the tests need a browser, one of {}; install your distribution's package (Debian: `apt-get install \
+             chromium` as root)",
+            CHROMIUMS.join(", ")
+        )
+    })
 }
 
 fn paho() -> Result<PathBuf> {
