@@ -2,6 +2,7 @@
 //! what it installs and why. It knows the tree and the tools; nothing of MQTT.
 
 mod apt;
+mod bench;
 mod c;
 mod clients;
 mod fuzz;
@@ -51,6 +52,8 @@ enum Command {
     Mutate(mutate::Mutations),
     /// Hand one part of the broker inputs that nobody would think of, until one breaks it
     Fuzz(fuzz::Fuzz),
+    /// Measure the broker beside others: processor time, latency, memory
+    Bench(bench::Bench),
     /// Everything that the continuous integration runs, in its order
     Test,
 }
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Sim(seeds) => sim::sim(&seeds),
         Command::Mutate(mutations) => mutate::mutate(&mutations),
         Command::Fuzz(fuzz) => fuzz::fuzz(&fuzz),
+        Command::Bench(bench) => bench::bench(&bench),
         Command::Test => test::test(),
     };
     match outcome {
