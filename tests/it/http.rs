@@ -195,7 +195,7 @@ fn a_web_service_that_hangs_delays_nobody_whose_listener_does_not_ask_it() {
 }
 
 /// A broker with one worker where the guest judges and changes what clients do.
-fn judged(web: &Web, config: &str) -> Broker {
+pub(crate) fn judged(web: &Web, config: &str) -> Broker {
     let chains = "authorize = [\"caller\"]\ntransform = [\"caller\"]";
     let listeners = [open_listener("mqtt", chains), open_listener("free", "")];
     // Nobody could go on elsewhere.
@@ -207,14 +207,14 @@ fn judged(web: &Web, config: &str) -> Broker {
 }
 
 /// Through the listener where nobody is asked.
-fn free(broker: &Broker, id: &str, filter: &str) -> Client {
+pub(crate) fn free(broker: &Broker, id: &str, filter: &str) -> Client {
     Client::connect(broker.addr_of("free"), &Connect::new(Version::V5, id))
         .0
         .subscribed(filter, QoS::ExactlyOnce)
 }
 
 /// Answers 204, but first holds those whose path holds `slow`.
-fn slowly() -> (Web, Barrier) {
+pub(crate) fn slowly() -> (Web, Barrier) {
     let barrier = Barrier::default();
     let held = barrier.clone();
     let web = Web::serve(move |asked| {
@@ -385,14 +385,14 @@ fn a_client_that_is_taken_over_while_it_waits_loses_no_publication_and_gets_none
         properties: Default::default(),
         payload: b"x",
     }));
+    assert!(matches!(first.receive().packet(), Packet::Disconnect(_)), "it is told why at once");
+    barrier.open();
     let raw = second.receive();
     assert!(
         matches!(raw.packet(), Packet::PubRec(ack) if ack.packet_id == id),
         "{:?}",
         raw.packet()
     );
-    assert!(matches!(first.receive().packet(), Packet::Disconnect(_)), "it is told why at once");
-    barrier.open();
     assert_eq!(reader.message().parts(), ("in/a", "x"));
     assert_eq!(reader.publish(&Outgoing::new("in/end", "")), 0);
     assert_eq!(reader.message().topic, "in/end", "and nothing twice");

@@ -18,6 +18,7 @@ mod foreign;
 mod harness;
 mod hostile;
 mod http;
+mod http_order;
 mod judging;
 mod observers;
 mod plugins_files;

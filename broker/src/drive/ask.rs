@@ -58,10 +58,21 @@ impl<R: Send + 'static> Elsewhere<R> {
         patient: bool,
         call: impl FnOnce() -> R + Send + 'static,
     ) -> Self {
+        Self::start_after(shared, listener, patient, std::future::ready(call))
+    }
+
+    /// The same with a call that is not to be made yet: it takes nobody's place meanwhile.
+    pub(super) fn start_after<C: FnOnce() -> R + Send + 'static>(
+        shared: &Shared,
+        listener: ListenerId,
+        patient: bool,
+        call: impl Future<Output = C> + Send + 'static,
+    ) -> Self {
         let (patience, control) = (shared.patience.clone(), shared.control.clone());
         let threads = control.clone();
         // On its own: a client that does not read is not polled, and must not keep a turn meanwhile.
         let call = Call(control.spawn(async move {
+            let call = call.await;
             let turn = patience.turn(listener, patient).await;
             let call = threads.spawn_blocking(move || {
                 let answer = call();

@@ -35,8 +35,17 @@ pub(super) struct Waits {
     pub(super) is_stale: bool,
     /// For the SUBSCRIBE that comes next.
     pub(super) granted: Option<Box<Granted>>,
+    /// What its connection before left is not routed yet: until it is, nothing is read.
+    pub(super) is_behind: bool,
     /// Its subscriptions are judged again: until then nothing is delivered.
     pub(super) rejudging: Option<Box<Elsewhere<Granted>>>,
+}
+
+impl Waits {
+    /// Whether nothing that the client sends is read.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.parked.is_some() || self.is_behind
+    }
 }
 
 /// Has a publication judged elsewhere.
@@ -45,7 +54,13 @@ pub(super) fn ask_publish(
     aside: PublicationAside,
 ) -> Elsewhere<JudgedPublication> {
     let (judge, clock) = (shared.patient_judge.clone(), shared.clock);
-    Elsewhere::start(shared, aside.listener(), true, move || aside.ask(&mut *judge(), clock.now()))
+    let listener = aside.listener();
+    let in_turn = async move {
+        // What the same client left before goes first.
+        poll_fn(|cx| aside.poll_first(cx)).await;
+        move || aside.ask(&mut *judge(), clock.now())
+    };
+    Elsewhere::start_after(shared, listener, true, in_turn)
 }
 
 /// Has subscriptions judged elsewhere.
@@ -96,6 +111,18 @@ impl Driver {
             }
         }
         Ok(true)
+    }
+
+    /// Whether its packets have to wait for what a connection before it left. Its CONNACK has not waited: that says
+    /// nothing about any message, and clients give up on servers that are silent.
+    #[inline]
+    pub(super) fn poll_behind(&mut self, cx: &Context<'_>, now: Moment) -> bool {
+        let clear = self.shared.broker.poll_clear(&self.client.id, cx).is_ready();
+        if clear && std::mem::take(&mut self.waits.is_behind) {
+            self.connection.excuse(now);
+        }
+        self.waits.is_behind = !clear;
+        !clear
     }
 
     /// Reads on, beginning with what was read ahead.

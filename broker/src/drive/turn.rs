@@ -150,7 +150,7 @@ impl Driver {
         }
         let now = self.shared.clock.now();
         let mut more = self.poll_parked(cx, local, now)?;
-        if self.waits.parked.is_none() {
+        if self.waits.parked.is_none() && !self.poll_behind(cx, now) {
             more |= self.read(cx, local, now)?;
             // Whoever answers has to know whom to wake.
             more |= self.poll_parked(cx, local, now)?;
@@ -244,7 +244,7 @@ impl Driver {
         while let Some(alarm) = &mut self.alarm {
             ready!(alarm.as_mut().poll(cx));
             let now = self.shared.clock.now();
-            if self.waits.parked.is_some() {
+            if self.waits.is_deaf() {
                 self.connection.excuse(now);
             }
             if let Some(fault) = self.connection.overdue(now) {

@@ -1,11 +1,14 @@
 //! What is put aside because whoever judges it may have to wait for somebody outside of the broker. The questions are
 //! asked elsewhere, by another judge; then the packet goes on where it stopped. Who calls keeps the order: of one client
-//! nothing is handed on before what was put aside is done with.
+//! nothing is handed on before what was put aside is done with, and nothing of its next connection either
+//! ([`Broker::poll_clear`]).
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use wasmqtt_codec::{Filter, QoS, ReasonCode, Subscribe};
 
+use super::backlog::Ticket;
 use super::publish::{is_reserved, note_refused, transform};
 use super::{Broker, Lane, Published};
 use crate::client::{Client, ListenerId};
@@ -21,6 +24,7 @@ pub struct PublicationAside {
     /// [`Action::Publish`] or [`Action::Will`].
     action: Action,
     message: Message,
+    ticket: Option<Ticket>,
 }
 
 /// The same, with the answers.
@@ -32,6 +36,8 @@ pub struct JudgedPublication {
     hops: u8,
     /// What is to be routed; none: a transformer let it vanish.
     outcome: Result<Option<(Permit, Message)>, Refusal>,
+    /// Until it is routed.
+    ticket: Option<Ticket>,
 }
 
 /// What became of a publication that may have to wait.
@@ -44,8 +50,19 @@ pub enum Attempt {
 }
 
 impl PublicationAside {
-    pub(super) fn new(client: &Arc<Client>, action: Action, message: Message) -> Self {
-        Self { client: Arc::clone(client), action, message }
+    /// `ticket`: of whom order is kept beyond its connection.
+    pub(super) fn new(
+        client: &Arc<Client>,
+        action: Action,
+        message: Message,
+        ticket: Option<Ticket>,
+    ) -> Self {
+        Self { client: Arc::clone(client), action, message, ticket }
+    }
+
+    /// Ready when nothing of the same client waits before it: to be asked not sooner.
+    pub fn poll_first(&self, cx: &Context<'_>) -> Poll<()> {
+        self.ticket.as_ref().map_or(Poll::Ready(()), |ticket| ticket.poll_first(cx))
     }
 
     /// Where it came in.
@@ -65,7 +82,7 @@ impl PublicationAside {
 
     /// Asks, where waiting does no harm.
     pub fn ask(self, judge: &mut dyn Judge, now: Moment) -> JudgedPublication {
-        let Self { client, action, message } = self;
+        let Self { client, action, message, ticket } = self;
         let (topic, hops) = (message.topic().into(), message.hops());
         let permit = match action {
             Action::Will => judge::authorize_will(judge, now, &client, &message),
@@ -78,7 +95,7 @@ impl PublicationAside {
             let message = transform(judge, now, &client, message)?;
             Ok(message.map(|message| (permit, message)))
         });
-        JudgedPublication { client, topic, hops, outcome }
+        JudgedPublication { client, topic, hops, outcome, ticket }
     }
 }
 
@@ -134,9 +151,15 @@ impl Broker {
     ) -> Attempt {
         lane.judge.begin();
         if lane.judge.waits(client.listener)
-            && let Some(aside) = put_aside(lane, now, client, &parts)
+            && let Some(message) = waiting(lane, now, client, &parts)
         {
-            return Attempt::Aside(aside);
+            return match self.put_aside(lane, client, Action::Publish, message) {
+                Ok(aside) => Attempt::Aside(aside),
+                Err(refusal) => {
+                    note_refused(&mut lane.events, client, parts.topic, 0, &refusal);
+                    Attempt::Done(Err(refusal))
+                }
+            };
         }
         Attempt::Done(self.publish_now(lane, now, client, parts))
     }
@@ -154,7 +177,9 @@ impl Broker {
             && !is_reserved(message.topic())
             && waits(lane, now, publisher, Action::Publish, &message)
         {
-            return Attempt::Aside(PublicationAside::new(publisher, Action::Publish, message));
+            // Who publishes from inside does so one by one.
+            let aside = PublicationAside::new(publisher, Action::Publish, message, None);
+            return Attempt::Aside(aside);
         }
         Attempt::Done(self.publish_internal_now(lane, now, publisher, message))
     }
@@ -166,7 +191,7 @@ impl Broker {
         now: Moment,
         judged: JudgedPublication,
     ) -> Result<Published, Refusal> {
-        let JudgedPublication { client, topic, hops, outcome } = judged;
+        let JudgedPublication { client, topic, hops, outcome, ticket } = judged;
         let published = match outcome {
             Ok(None) => Ok(Published::Discarded),
             Ok(Some((permit, message))) => {
@@ -183,7 +208,24 @@ impl Broker {
         if let Err(refusal) = &published {
             note_refused(&mut lane.events, &client, &topic, hops, refusal);
         }
+        drop(ticket);
         published
+    }
+
+    /// Puts aside what is to be judged elsewhere, behind what is there of the same client.
+    pub(super) fn put_aside(
+        &self,
+        lane: &mut Lane,
+        client: &Arc<Client>,
+        action: Action,
+        message: Message,
+    ) -> Result<PublicationAside, Refusal> {
+        let Some(ticket) = self.backlog.enter(&client.id) else {
+            lane.counters.refused += 1;
+            return Err(Refusal::new(ReasonCode::QuotaExceeded)
+                .because("too many publications of this client wait to be judged"));
+        };
+        Ok(PublicationAside::new(client, action, message, Some(ticket)))
     }
 
     /// The subscriptions of a packet, where an answer about one would have to be waited for: then they are to be judged
@@ -240,18 +282,18 @@ impl Lane {
     }
 }
 
-fn put_aside(
+/// The message, where an answer about it would have to be waited for.
+fn waiting(
     lane: &mut Lane,
     now: Moment,
     client: &Arc<Client>,
     parts: &Parts<'_>,
-) -> Option<PublicationAside> {
+) -> Option<Message> {
     if is_reserved(parts.topic) {
         return None;
     }
     let message = Message::new(*parts, Some(Arc::clone(client)));
-    waits(lane, now, client, Action::Publish, &message)
-        .then(|| PublicationAside::new(client, Action::Publish, message))
+    waits(lane, now, client, Action::Publish, &message).then_some(message)
 }
 
 /// Whether an answer about this publication would have to be waited for.

@@ -3,6 +3,7 @@
 
 mod admit;
 mod aside;
+mod backlog;
 mod depart;
 mod greet;
 mod jail;
@@ -14,6 +15,7 @@ mod subscribe;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
 
@@ -27,6 +29,7 @@ use crate::router::{Homes, Memo, Router};
 use crate::session::registry::Registry;
 use crate::session::{Due, Session, State};
 use crate::subscription::SharedStrategy;
+use backlog::Backlog;
 use jail::Jail;
 use wasmqtt_codec::ReasonCode;
 
@@ -45,7 +48,7 @@ pub struct Lane {
     pub counters: Counters,
     /// What happened here that somebody wants to know.
     pub events: Events,
-    /// Wills that are to be judged elsewhere: one per session at most.
+    /// Wills that are to be judged elsewhere, or behind what is.
     aside: Vec<PublicationAside>,
 }
 
@@ -103,6 +106,7 @@ pub struct Broker {
     /// What is due, and for whom; one entry per session at most.
     timers: Mutex<BTreeMap<Due, Arc<str>>>,
     jail: Jail,
+    backlog: Backlog,
     keys: AtomicU64,
     attachments: AtomicU64,
     /// Makes assigned client identifiers differ between runs.
@@ -117,6 +121,7 @@ impl Broker {
             router: Router::new(&limits),
             timers: Mutex::default(),
             jail: Jail::default(),
+            backlog: Backlog::default(),
             keys: AtomicU64::new(1),
             attachments: AtomicU64::new(1),
             seed,
@@ -220,6 +225,17 @@ impl Broker {
     pub fn set_limits(&self, limits: &BrokerLimits) {
         self.sessions.set_bound(limits.max_sessions);
         self.router.set_limits(limits);
+    }
+
+    /// Ready when nothing that this client published, and none of its wills, is put aside and not yet routed. Until then no
+    /// packet of its next connection may be acted on: its messages are delivered in the order in which they came
+    /// [MQTT-4.6.0-5]. Not to be asked while a connection has a publication of its own put aside.
+    #[inline]
+    pub fn poll_clear(&self, client_id: &str, cx: &Context<'_>) -> Poll<()> {
+        match self.backlog.is_empty() {
+            true => Poll::Ready(()),
+            false => self.backlog.poll_clear(client_id, cx),
+        }
     }
 
     fn next_key(&self) -> u64 {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmqtt_codec::{QoS, ReasonCode};
 
-use super::aside::{self, PublicationAside};
+use super::aside;
 use super::{Broker, Lane};
 use crate::client::Client;
 use crate::judge::{self, Action, Judge, Permit, Refusal, Screened, Transformed};
@@ -184,23 +184,40 @@ impl Broker {
         ended: &mut Vec<Arc<str>>,
     ) -> Result<Published, Refusal> {
         lane.judge.begin();
-        if lane.judge.waits(client.listener) && aside::waits(lane, now, client, Action::Will, &will)
-        {
-            lane.aside.push(PublicationAside::new(client, Action::Will, will));
-            return Ok(Published::Routed);
-        }
         let told = told(&lane.events, &will);
-        let published = match judge::authorize_will(&mut *lane.judge, now, client, &will) {
-            Ok(permit) => self.pass(lane, now, client, permit, will, ended),
-            Err(refusal) => {
-                lane.counters.refused += 1;
-                Err(refusal)
-            }
+        // It does not overtake what its client published before.
+        let waits = self.backlog.has(&client.id)
+            || lane.judge.waits(client.listener)
+                && aside::waits(lane, now, client, Action::Will, &will);
+        let published = if waits {
+            self.put_aside(lane, client, Action::Will, will).map(|aside| {
+                lane.aside.push(aside);
+                Published::Routed
+            })
+        } else {
+            self.pass_will_now(lane, now, client, will, ended)
         };
         if let (Err(refusal), Some((topic, hops))) = (&published, told) {
             note_refused(&mut lane.events, client, &topic, hops, refusal);
         }
         published
+    }
+
+    fn pass_will_now(
+        &self,
+        lane: &mut Lane,
+        now: Moment,
+        client: &Arc<Client>,
+        will: Message,
+        ended: &mut Vec<Arc<str>>,
+    ) -> Result<Published, Refusal> {
+        match judge::authorize_will(&mut *lane.judge, now, client, &will) {
+            Ok(permit) => self.pass(lane, now, client, permit, will, ended),
+            Err(refusal) => {
+                lane.counters.refused += 1;
+                Err(refusal)
+            }
+        }
     }
 
     /// Transforms and routes what was permitted, and names the sessions it was too much for.

@@ -1,6 +1,7 @@
 //! What would have to be waited for is put aside, judged elsewhere, and goes on where it stopped.
 
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use wasmqtt_codec::{Packet, ReasonCode, RetainHandling, Subscribe, Subscription, Version};
 use wasmqtt_core::broker::{Attempt, Published};
@@ -143,6 +144,64 @@ fn a_will_that_waits_is_left_to_whoever_asks_elsewhere() {
         let expected: &[&str] = if denied { &[] } else { &["gone"] };
         assert_eq!(wire.take_payloads(&mut reader), expected);
     }
+}
+
+#[test]
+fn what_a_client_leaves_is_routed_in_its_order_and_its_next_connection_comes_after_it() {
+    let mut wire = Wire::new();
+    let broker = Arc::clone(&wire.broker);
+    let mut reader = wire.connect(&clean(Version::V5, "r"));
+    wire.subscribe(&mut reader, "#", Q1);
+    let cx = &Context::from_waker(Waker::noop());
+    let mut connect = clean(Version::V5, "c");
+    connect.will = Some(will("w", "gone"));
+    let client = wire.connect(&connect);
+    assert!(broker.poll_clear("c", cx).is_ready());
+    waits(&wire, Action::Publish, "a");
+    let Attempt::Aside(first) = attempt(&mut wire, &client, "a") else { panic!("did not wait") };
+    // Nobody has to be waited for because of the will, but it does not overtake.
+    let next = wire.connect(&clean(Version::V5, "c"));
+    let mut wills = wire.lane.take_aside();
+    let gone = wills.pop().unwrap();
+    assert!(wills.is_empty() && gone.topic() == "w" && wire.take(&mut reader).is_empty());
+    assert!(broker.poll_clear("c", cx).is_pending() && broker.poll_clear("r", cx).is_ready());
+    assert!(first.poll_first(cx).is_ready() && gone.poll_first(cx).is_pending());
+    let judged = first.ask(&mut elsewhere(&wire), wire.now);
+    assert!(gone.poll_first(cx).is_pending(), "answered is not routed");
+    broker.publish_judged(&mut wire.lane, wire.now, judged).unwrap();
+    assert!(gone.poll_first(cx).is_ready() && broker.poll_clear("c", cx).is_pending());
+    let judged = gone.ask(&mut elsewhere(&wire), wire.now);
+    broker.publish_judged(&mut wire.lane, wire.now, judged).unwrap();
+    assert!(broker.poll_clear("c", cx).is_ready());
+    assert_eq!(wire.take_payloads(&mut reader), ["a", "gone"]);
+    // Nobody waits for one that is given up.
+    drop(attempt(&mut wire, &next, "a"));
+    assert!(broker.poll_clear("c", cx).is_ready());
+}
+
+#[test]
+fn of_a_client_that_dies_faster_than_its_wills_are_judged_those_beyond_a_bound_are_refused() {
+    let mut wire = Wire::new();
+    let mut reader = wire.connect(&clean(Version::V5, "r"));
+    wire.subscribe(&mut reader, "#", Q1);
+    waits(&wire, Action::Will, "w");
+    let mut connect = clean(Version::V5, "c");
+    connect.will = Some(will("w", "gone"));
+    for _ in 0..20 {
+        let client = wire.connect(&connect);
+        wire.lose(client);
+    }
+    let wills = wire.lane.take_aside();
+    assert_eq!((wills.len(), wire.lane.counters.refused), (16, 4));
+    let broker = Arc::clone(&wire.broker);
+    for aside in wills {
+        let judged = aside.ask(&mut elsewhere(&wire), wire.now);
+        broker.publish_judged(&mut wire.lane, wire.now, judged).unwrap();
+    }
+    assert_eq!(wire.take_payloads(&mut reader).len(), 16);
+    let client = wire.connect(&connect);
+    wire.lose(client);
+    assert_eq!(wire.lane.take_aside().len(), 1, "there is room again");
 }
 
 fn subscription<'a>(filter: &'a str) -> Subscription<'a> {
