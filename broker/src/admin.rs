@@ -4,7 +4,6 @@
 mod metrics;
 mod question;
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -28,7 +27,7 @@ use wasmqtt_sandbox::Sandbox;
 
 use crate::config::Config;
 use crate::count::Counters;
-use crate::listen::Listener;
+use crate::listen::Listeners;
 use crate::worker::Census;
 
 /// Connections at a time; more wait to be accepted.
@@ -52,8 +51,7 @@ pub(crate) struct View {
     pub(crate) broker: Arc<Broker>,
     pub(crate) census: Census,
     pub(crate) sandbox: Arc<Sandbox>,
-    /// By name.
-    pub(crate) listeners: HashMap<String, Arc<Listener>>,
+    pub(crate) listeners: Arc<Listeners>,
     pub(crate) config: Arc<Mutex<Config>>,
     pub(crate) started: Instant,
     /// For what takes a thread and instances of plugins: one at a time.
@@ -153,9 +151,8 @@ impl View {
             return response(StatusCode::SERVICE_UNAVAILABLE, TEXT, body);
         };
         let mut text = metrics::Text::default();
-        let mut listeners: Vec<&Arc<Listener>> = self.listeners.values().collect();
-        listeners.sort_by_key(|listener| listener.id.0);
-        let listeners = listeners.into_iter();
+        let listeners = self.listeners.all();
+        let listeners = listeners.iter();
         metrics::broker(
             &mut text,
             &counters,

@@ -27,12 +27,15 @@ pub(crate) fn begin(broker: &Arc<Broker>, listener: &Arc<Listener>, before: &Set
     tokio::spawn(leave(Arc::clone(broker), Arc::clone(listener), to, settings.move_within));
 }
 
-/// Ends once everybody was told, or when a reload wants something else.
+/// Ends once everybody was told, or when a reload wants something else or closes the listener.
 async fn leave(broker: Arc<Broker>, listener: Arc<Listener>, to: Arc<Redirect>, within: Duration) {
     let end = Instant::now() + within;
     loop {
         let settings = listener.settings.load_full();
-        if settings.redirect.as_ref() != Some(&to) || settings.move_within != within {
+        if listener.is_closed()
+            || settings.redirect.as_ref() != Some(&to)
+            || settings.move_within != within
+        {
             return;
         }
         let left = end.saturating_duration_since(Instant::now());

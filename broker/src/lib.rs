@@ -24,7 +24,6 @@ mod transport;
 mod watch;
 mod worker;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,13 +34,12 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use wasmqtt_codec::ReasonCode;
 use wasmqtt_core::broker::Broker;
-use wasmqtt_core::client::ListenerId;
 use wasmqtt_core::redirect::Redirect;
 use wasmqtt_sandbox::{LoadError, Options, Sandbox};
 
 use clock::Clock;
 use config::Config;
-use listen::{Listener, Socket};
+use listen::{Listeners, Plan};
 use patience::Patience;
 use worker::{Shared, Workers};
 
@@ -57,9 +55,9 @@ pub struct Server {
     sandbox: Arc<Sandbox>,
     broker: Arc<Broker>,
     patience: Patience,
-    listeners: HashMap<String, Arc<Listener>>,
-    addresses: Vec<SocketAddr>,
+    listeners: Arc<Listeners>,
     workers: Arc<Workers>,
+    clock: Clock,
     tasks: JoinSet<()>,
     stopping: tokio::sync::watch::Sender<bool>,
 }
@@ -90,15 +88,8 @@ impl Server {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             count => count,
         };
-        let id = |position: usize| ListenerId(u16::try_from(position).unwrap_or(u16::MAX));
-        let places = config.listeners.iter().enumerate();
-        let places: HashMap<String, Arc<Listener>> = places
-            .map(|(position, listener)| {
-                let settings = assemble::settings(&config.broker, listener, None)?;
-                let name = listener.name.clone();
-                Ok((name.clone(), Arc::new(Listener::new(id(position), name, settings))))
-            })
-            .collect::<anyhow::Result<_>>()?;
+        let listeners = Arc::<Listeners>::default();
+        let mut plan = listeners.plan(&config)?;
 
         let clock = Clock::start();
         let sandbox = Sandbox::new(Options {
@@ -110,7 +101,7 @@ impl Server {
         })
         .map_err(|error| StartError::Plugins(vec![error]))?;
         let sandbox = Arc::new(sandbox);
-        let (plugins, chains) = (assemble::plugins(&config), chains(&config, &places));
+        let (plugins, chains) = (assemble::plugins(&config), chains(&config, &plan));
         let preparing = Arc::clone(&sandbox);
         let prepared = tokio::task::spawn_blocking(move || preparing.prepare(&plugins, &chains));
         let generation = prepared
@@ -125,7 +116,7 @@ impl Server {
         let broker = Arc::new(assemble::broker(&config, seed()));
         let (stopping, stopped) = tokio::sync::watch::channel(false);
         let most = config.limits.max_authentications;
-        let patience = Patience::new(places.len(), most);
+        let patience = Patience::new(most);
         let shared = Shared {
             broker: Arc::clone(&broker),
             gate: sandbox.gate(),
@@ -153,15 +144,8 @@ impl Server {
 
         let mut tasks = JoinSet::new();
         tasks.spawn(revoke(Arc::clone(&sandbox), Arc::clone(&broker)));
-        let mut addresses = Vec::new();
-        for listener in &config.listeners {
-            let socket = open(listener).await?;
-            addresses.extend(socket.address());
-            if let Some(place) = places.get(&listener.name) {
-                let (place, workers) = (Arc::clone(place), Arc::clone(&workers));
-                tasks.spawn(listen::accept(socket, place, workers, clock));
-            }
-        }
+        plan.bind().map_err(|errors| anyhow::anyhow!(errors.join("\n")))?;
+        listeners.open(plan, &broker, &workers, clock);
         let shown = Arc::new(Mutex::new(config.clone()));
         if let Some(admin) = &config.admin {
             let socket = admin::bind(admin.bind).await?;
@@ -169,7 +153,7 @@ impl Server {
                 broker: Arc::clone(&broker),
                 census: workers.census(),
                 sandbox: Arc::clone(&sandbox),
-                listeners: places.clone(),
+                listeners: Arc::clone(&listeners),
                 config: Arc::clone(&shown),
                 started: std::time::Instant::now(),
                 desk: tokio::sync::Semaphore::new(1),
@@ -187,21 +171,22 @@ impl Server {
             sandbox,
             broker,
             patience,
-            listeners: places,
-            addresses,
+            listeners,
             workers,
+            clock,
             tasks,
             stopping,
         })
     }
 
     /// The addresses that are listened on, in the order of the configuration.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.addresses()
     }
 
     /// Stops accepting, tells every client that the broker shuts down (0x8B), or where to go instead (0x9C), and waits a while for them to go.
     pub async fn stop(mut self) {
+        self.listeners.stop().await;
         self.tasks.shutdown().await;
         self.stopping.send_replace(true);
         let to = self.config.lock().broker.server_reference.clone();
@@ -245,21 +230,8 @@ async fn revoke(sandbox: Arc<Sandbox>, broker: Arc<Broker>) {
     }
 }
 
-async fn open(listener: &config::Listener) -> anyhow::Result<Socket> {
-    Socket::bind(&listener.name, &listener.bind, listener.socket_mode).await.with_context(|| {
-        format!(
-            "cannot listen on {} (listener `{}`): is another broker running there, or may this user not use the \
-             port?",
-            listener.bind, listener.name
-        )
-    })
-}
-
-fn chains(
-    config: &Config,
-    places: &HashMap<String, Arc<Listener>>,
-) -> Vec<wasmqtt_sandbox::ChainSpec> {
-    assemble::chains(config, |name| places.get(name).map(|listener| listener.id))
+fn chains(config: &Config, plan: &Plan) -> Vec<wasmqtt_sandbox::ChainSpec> {
+    assemble::chains(config, |name| plan.id(name))
 }
 
 /// Compiled components are kept between runs: compiling a JavaScript component takes seconds.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use wasmqtt_core::client::ListenerId;
 use wasmqtt_core::limits::Limits;
 use wasmqtt_core::redirect::Redirect;
@@ -20,18 +21,20 @@ use crate::transport::{Peer, tls};
 use crate::worker::Workers;
 
 mod address;
+mod listeners;
 mod socket;
 
 use address::{Addresses, Place, TooMany};
+pub(crate) use listeners::{Listeners, Plan};
 pub(crate) use socket::{Accepted, Detached, Socket};
 
 /// How long accepting rests after an error that will not go away by itself, such as too many open files.
 const REST: Duration = Duration::from_millis(100);
 
-/// One listener, for as long as the process lives.
+/// One listener, for as long as anybody is connected who came in there.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    /// Its place in the configuration.
+    /// The number of its name.
     pub(crate) id: ListenerId,
     /// Its name there.
     pub(crate) name: String,
@@ -43,6 +46,8 @@ pub(crate) struct Listener {
     addresses: Arc<Addresses>,
     /// CONNECTs in the current second.
     connects: Mutex<(u64, u32)>,
+    /// Becomes true when nobody enters here any more.
+    closed: watch::Sender<bool>,
 }
 
 /// What a reload may change; new connections get it.
@@ -128,7 +133,24 @@ impl Listener {
             handshakes: AtomicUsize::new(0),
             addresses: Arc::default(),
             connects: Mutex::default(),
+            closed: watch::Sender::default(),
         }
+    }
+
+    /// Nobody enters here any more, not even who is about to.
+    fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    /// Whether it is closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        *self.closed.borrow()
+    }
+
+    /// Ready once it is.
+    pub(crate) async fn closed(&self) {
+        // It is not dropped while somebody asks.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
     /// Counts a CONNECT; false when it is one too many in this second.
@@ -234,12 +256,7 @@ impl TurnedAway {
 }
 
 /// Accepts for ever.
-pub(crate) async fn accept(
-    socket: Socket,
-    listener: Arc<Listener>,
-    workers: Arc<Workers>,
-    clock: Clock,
-) {
+async fn accept(socket: Arc<Socket>, listener: Arc<Listener>, workers: Arc<Workers>, clock: Clock) {
     let mut turned_away = TurnedAway::default();
     loop {
         let (stream, peer) = match socket.accept().await {

@@ -2,9 +2,11 @@
 //! may wait for somebody outside of the broker have many, and no listener can take them all: where one listener's web
 //! service hangs, the clients of the others are asked about as before.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmqtt_core::client::ListenerId;
 
@@ -22,17 +24,24 @@ pub(crate) struct Patience(Arc<Places>);
 struct Places {
     computing: Arc<Semaphore>,
     patient: Arc<Semaphore>,
-    /// By listener; the last is for what comes through none.
-    listeners: Box<[Place]>,
+    /// Of each listener that has asked, and of what comes through none.
+    listeners: Mutex<HashMap<ListenerId, Place>>,
     /// Clients that wait for authenticators which compute.
     waiting: Arc<AtomicUsize>,
     /// How many of them may, and how many of each listener may wait for those that are patient.
     most: AtomicUsize,
 }
 
+#[derive(Clone)]
 struct Place {
     patient: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { patient: Arc::new(Semaphore::new(PATIENT_PER_LISTENER)), waiting: Arc::default() }
+    }
 }
 
 /// The right to block one thread.
@@ -42,17 +51,13 @@ pub(crate) struct Turn {
 }
 
 impl Patience {
-    /// For so many listeners. `most` clients may wait for an authenticator at once; beyond, they are told that the server
-    /// is busy: waiting longer than a client's patience helps nobody.
-    pub(crate) fn new(listeners: usize, most: u32) -> Self {
-        let place = || Place {
-            patient: Arc::new(Semaphore::new(PATIENT_PER_LISTENER)),
-            waiting: Arc::default(),
-        };
+    /// `most` clients may wait for an authenticator at once; beyond, they are told that the server is busy: waiting longer
+    /// than a client's patience helps nobody.
+    pub(crate) fn new(most: u32) -> Self {
         Self(Arc::new(Places {
             computing: Arc::new(Semaphore::new(COMPUTING)),
             patient: Arc::new(Semaphore::new(PATIENT)),
-            listeners: (0..=listeners).map(|_| place()).collect(),
+            listeners: Mutex::default(),
             waiting: Arc::default(),
             most: AtomicUsize::new(most as usize),
         }))
@@ -63,9 +68,8 @@ impl Patience {
         self.0.most.store(most as usize, Ordering::Relaxed);
     }
 
-    fn place(&self, listener: ListenerId) -> Option<&Place> {
-        let listeners = &self.0.listeners;
-        listeners.get(usize::from(listener.0)).or_else(|| listeners.last())
+    fn place(&self, listener: ListenerId) -> Place {
+        self.0.listeners.lock().entry(listener).or_default().clone()
     }
 
     /// Waits until a question of this listener may block a thread; `patient`: it may wait for somebody outside of the
@@ -76,10 +80,7 @@ impl Patience {
             let all = Arc::clone(&self.0.computing).acquire_owned().await.ok();
             return Turn { _all: all, _of_listener: None };
         }
-        let of_listener = match self.place(listener) {
-            Some(place) => Arc::clone(&place.patient).acquire_owned().await.ok(),
-            None => None,
-        };
+        let of_listener = self.place(listener).patient.acquire_owned().await.ok();
         let all = Arc::clone(&self.0.patient).acquire_owned().await.ok();
         Turn { _all: all, _of_listener: of_listener }
     }
@@ -87,8 +88,10 @@ impl Patience {
     /// A place among the clients that wait for an authenticator; none when too many do already. `patient` as above:
     /// those of each listener are counted by themselves.
     pub(crate) fn enter(&self, listener: ListenerId, patient: bool) -> Option<Waiting> {
-        let waiting = if patient { &self.place(listener)?.waiting } else { &self.0.waiting };
-        let place = Waiting(Arc::clone(waiting));
+        let place = Waiting(match patient {
+            true => self.place(listener).waiting,
+            false => Arc::clone(&self.0.waiting),
+        });
         let most = self.0.most.load(Ordering::Relaxed);
         (place.0.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
     }
@@ -114,7 +117,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_listener_whose_questions_hang_takes_no_place_of_another_nor_of_those_that_compute() {
-        let patience = Patience::new(2, 1);
+        let patience = Patience::new(1);
         let mut turns = Vec::new();
         for _ in 0..PATIENT_PER_LISTENER {
             turns.push(at_once(patience.turn(ListenerId(0), true)).await.unwrap());
@@ -134,7 +137,7 @@ mod tests {
 
     #[test]
     fn clients_that_wait_for_a_web_service_take_no_place_of_others() {
-        let patience = Patience::new(2, 3);
+        let patience = Patience::new(3);
         let (one, other) = (ListenerId(0), ListenerId(1));
         let waiting: Vec<_> = (0..3).map(|_| patience.enter(one, true).unwrap()).collect();
         assert!(patience.enter(one, true).is_none());

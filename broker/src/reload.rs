@@ -1,7 +1,6 @@
 //! One hot reload: check, diff, prepare, prove, swap. Until the swap nothing is touched, so there is nothing to
 //! roll back.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use wasmqtt_sandbox::{Generation, LoadError, Sandbox};
 
 use crate::config::{self, Config, Diff, Problem, Report};
-use crate::listen::{Listener, Settings};
-use crate::{Server, assemble, chains, leave, log};
+use crate::listen::{Listeners, Plan};
+use crate::{Server, assemble, chains, log};
 
 /// How a reload ended.
 #[derive(Debug)]
@@ -46,6 +45,8 @@ pub enum Refused {
     Config(Report),
     /// Plugins that cannot be loaded.
     Plugins(Vec<LoadError>),
+    /// Listeners that cannot be opened, and why.
+    Listeners(Vec<String>),
     /// The preparation itself broke.
     Broken(String),
 }
@@ -63,6 +64,7 @@ impl fmt::Display for Refused {
                 }
                 Ok(())
             }
+            Refused::Listeners(errors) => f.write_str(&errors.join("\n")),
             Refused::Broken(why) => f.write_str(why),
         }
     }
@@ -73,26 +75,25 @@ struct Prepared {
     next: Config,
     diff: Diff,
     warnings: Vec<Problem>,
-    /// What each listener will do.
-    settings: Vec<(Arc<Listener>, Settings)>,
+    /// What becomes of the listeners, none of which is open yet.
+    plan: Plan,
     generation: Generation,
     /// Plugins whose component is not the one that runs.
     changed: Vec<String>,
 }
 
-/// Everything up to the swap.
+/// Everything up to the swap, except for sockets.
 async fn prepare(
     old: &Config,
-    listeners: &HashMap<String, Arc<Listener>>,
+    listeners: &Listeners,
     sandbox: &Arc<Sandbox>,
     path: &Path,
 ) -> Result<Prepared, Refused> {
     let (read, warnings) = config::load(path).map_err(Refused::Config)?;
     let diff = config::diff(old, &read);
     let next = config::reload(old, &read);
-    let settings =
-        settings(&next, listeners).map_err(|error| Refused::Broken(error.to_string()))?;
-    let (plugins, chains) = (assemble::plugins(&next), chains(&next, listeners));
+    let plan = listeners.plan(&next).map_err(|error| Refused::Broken(error.to_string()))?;
+    let (plugins, chains) = (assemble::plugins(&next), chains(&next, &plan));
     let preparing = Arc::clone(sandbox);
     let prepared = tokio::task::spawn_blocking(move || preparing.prepare(&plugins, &chains));
     let generation = prepared
@@ -107,22 +108,7 @@ async fn prepare(
     let changed =
         generation.plugins().filter(|plugin| runs(&plugin.name) != Some(plugin.digest.clone()));
     let changed = changed.map(|plugin| plugin.name).collect();
-    Ok(Prepared { next, diff, warnings, settings, generation, changed })
-}
-
-/// What each listener will do.
-fn settings(
-    config: &Config,
-    listeners: &HashMap<String, Arc<Listener>>,
-) -> anyhow::Result<Vec<(Arc<Listener>, Settings)>> {
-    let known = config.listeners.iter();
-    let known = known.filter_map(|listener| Some((listeners.get(&listener.name)?, listener)));
-    let made = known.map(|(place, listener)| {
-        let before = place.settings.load();
-        let settings = assemble::settings(&config.broker, listener, Some(&before))?;
-        Ok((Arc::clone(place), settings))
-    });
-    made.collect()
+    Ok(Prepared { next, diff, warnings, plan, generation, changed })
 }
 
 /// What may be asked for over `[admin]`.
@@ -144,6 +130,10 @@ pub struct Rehearsal {
     pub restart: Vec<String>,
     /// Plugins with another component than the one that runs.
     pub components: Vec<String>,
+    /// Listeners that would be opened, and where.
+    pub opened: Vec<String>,
+    /// Listeners that would be closed, their clients disconnected, and where they were.
+    pub closed: Vec<String>,
     /// What the author of the configuration should know.
     pub warnings: Vec<String>,
 }
@@ -151,20 +141,26 @@ pub struct Rehearsal {
 /// A reload of the configuration that runs, up to the swap: nothing changes. Costs what a reload costs.
 pub(crate) async fn rehearse(
     config: &Mutex<Config>,
-    listeners: &HashMap<String, Arc<Listener>>,
+    listeners: &Listeners,
     sandbox: &Arc<Sandbox>,
 ) -> Rehearsal {
     let old = config.lock().clone();
     let Some(path) = old.sources.first() else {
         return Rehearsal::refused("the broker was started without a configuration file");
     };
-    match prepare(&old, listeners, sandbox, path).await {
+    let prepared = prepare(&old, listeners, sandbox, path).await.and_then(|prepared| {
+        prepared.plan.probe().map_err(Refused::Listeners)?;
+        Ok(prepared)
+    });
+    match prepared {
         Err(why) => Rehearsal::refused(why),
-        Ok(Prepared { diff, warnings, changed, .. }) => Rehearsal {
+        Ok(Prepared { diff, warnings, changed, plan, .. }) => Rehearsal {
             refused: None,
             live: diff.live().map(str::to_owned).collect(),
             restart: diff.restart().map(str::to_owned).collect(),
             components: changed,
+            opened: plan.opened(),
+            closed: plan.closed(),
             warnings: warnings.iter().map(ToString::to_string).collect(),
         },
     }
@@ -186,6 +182,8 @@ impl Rehearsal {
             live: Vec::new(),
             restart: Vec::new(),
             components: Vec::new(),
+            opened: Vec::new(),
+            closed: Vec::new(),
             warnings: Vec::new(),
         }
     }
@@ -200,13 +198,15 @@ impl fmt::Display for Rehearsal {
         if let Some(why) = &self.refused {
             return write!(f, "a reload would be refused:\n{why}");
         }
-        let Self { live, restart, components, .. } = self;
+        let Self { live, restart, components, opened, closed, .. } = self;
         if live.is_empty() && restart.is_empty() && components.is_empty() {
             return f.write_str("a reload would change nothing");
         }
         f.write_str("a reload would be applied")?;
         for (what, names) in [
             ("changes", live),
+            ("listeners that are opened", opened),
+            ("listeners that are closed, and their clients disconnected", closed),
             ("other components", components),
             ("changes that wait for a restart", restart),
         ] {
@@ -223,15 +223,22 @@ impl Server {
     pub async fn reload(&self, path: &Path, level: &log::Level) -> Outcome {
         let old = self.config.lock().clone();
         let prepared = prepare(&old, &self.listeners, &self.sandbox, path).await;
-        let Prepared { next, diff, warnings, settings, generation, changed } = match prepared {
+        let Prepared { next, diff, warnings, mut plan, generation, changed } = match prepared {
             Ok(prepared) => prepared,
             Err(why) => return Outcome::Refused(why),
         };
         if diff.is_empty() && changed.is_empty() {
             return Outcome::Unchanged;
         }
+        // The last thing that can fail.
+        if let Err(errors) = plan.bind() {
+            return Outcome::Refused(Refused::Listeners(errors));
+        }
+        // Who came in by what is gone is judged for the last time by who has judged so far.
+        self.listeners.close(&plan, &self.broker).await;
         let generation = self.sandbox.swap(generation);
-        self.apply(&next, settings, level);
+        self.apply(&next, level);
+        self.listeners.open(plan, &self.broker, &self.workers, self.clock);
         *self.config.lock() = next;
         self.workers.refresh().await;
         // By whoever judges now.
@@ -244,20 +251,11 @@ impl Server {
         })
     }
 
-    /// What is live besides plugins.
-    fn apply(
-        &self,
-        config: &Config,
-        listeners: Vec<(Arc<Listener>, Settings)>,
-        level: &log::Level,
-    ) {
+    /// What is live besides plugins and listeners.
+    fn apply(&self, config: &Config, level: &log::Level) {
         level.set(&config.log);
         self.broker.set_limits(&assemble::broker_limits(config));
         self.patience.set_most(config.limits.max_authentications);
-        for (place, settings) in listeners {
-            let before = place.settings.swap(Arc::new(settings));
-            leave::begin(&self.broker, &place, &before);
-        }
     }
 
     /// Every file whose change is a reason to reload.

@@ -20,6 +20,7 @@ mod hostile;
 mod http;
 mod http_order;
 mod judging;
+mod listeners;
 mod observers;
 mod plugins_files;
 mod plugins_http;

@@ -5,7 +5,8 @@ use wasmqtt_codec::Version;
 use crate::judge::{Connecting, Identity, Permissions};
 use crate::limits::Limits;
 
-/// Position of a listener in the order of the configuration; stable for the life of the process.
+/// The number of a listener, or rather of its name: stable for the life of the process, also when there is none of that
+/// name for a while.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Hash, Default)]
 pub struct ListenerId(pub u16);
 

@@ -39,9 +39,7 @@ async fn explained(view: &View, request: Request<Incoming>) -> Result<String, Fa
         let words = format!("no client `{}` has a session here", question.client_id);
         return Err((StatusCode::NOT_FOUND, words));
     };
-    let listeners = view.listeners.values();
-    let mut known = listeners.filter(|listener| listener.id == client.listener);
-    let listener = known.next().map_or_else(String::new, |listener| listener.name.clone());
+    let listener = view.listeners.name(client.listener).unwrap_or_default();
     let _place = place(view).await?;
     let sandbox = std::sync::Arc::clone(&view.sandbox);
     let asked = tokio::task::spawn_blocking(move || {

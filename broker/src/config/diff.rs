@@ -7,7 +7,8 @@ use super::model::{Broker, Config, Limits, Listener, Log, Plugin};
 /// When a change takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// With the reload; limits hold for new connections, everything else from the next packet on.
+    /// With the reload; limits hold for new connections, everything else from the next packet on. A listener that is
+    /// elsewhere, or speaks something else, is closed and opened.
     Live,
     /// When the broker is started again.
     Restart,
@@ -76,12 +77,12 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
             Some(other) => {
                 compare_listener(&mut diff, listener, other, (&old.limits, &new.limits));
             }
-            None => diff.compare(path("listener", &listener.name), true, false, Effect::Restart),
+            None => diff.compare(path("listener", &listener.name), true, false, Effect::Live),
         }
     }
     for listener in &new.listeners {
         let known = named(&old.listeners, &listener.name).is_some();
-        diff.compare(path("listener", &listener.name), known, true, Effect::Restart);
+        diff.compare(path("listener", &listener.name), known, true, Effect::Live);
     }
     for plugin in &old.plugins {
         match new.plugins.iter().find(|other| other.name == plugin.name) {
@@ -101,52 +102,17 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
 }
 
 /// What a running broker has after a reload: `new`, with everything that needs a restart as it is in `old`.
-///
-/// A listener that `new` no longer has stays as it was, and so do the plugins it names, unless `new` has
-/// others of these names: until the restart it is neither closed nor left without its judges. Of one that `new` has
-/// elsewhere the bounds are taken over, but not who may enter and how: through another door, that may be anybody.
 pub fn reload(old: &Config, new: &Config) -> Config {
-    let mut listeners = Vec::with_capacity(old.listeners.len());
-    let mut plugins = new.plugins.clone();
-    for listener in &old.listeners {
-        let other = named(&new.listeners, &listener.name);
-        match other {
-            Some(other) if is_same_door(listener, other) => {
-                listeners.push(Listener { socket_mode: listener.socket_mode, ..other.clone() });
-                continue;
-            }
-            Some(other) => listeners.push(Listener {
-                on_denied_publish: other.on_denied_publish,
-                redirect: other.redirect.clone(),
-                features: other.features.clone(),
-                limits: other.limits.clone(),
-                ..listener.clone()
-            }),
-            None => listeners.push(listener.clone()),
-        }
-        for plugin in &old.plugins {
-            let wanted = listener.chains().iter().any(|(_, chain)| chain.contains(&plugin.name));
-            if wanted && !plugins.iter().any(|other| other.name == plugin.name) {
-                plugins.push(plugin.clone());
-            }
-        }
-    }
     Config {
         broker: Broker {
             observe: new.broker.observe.clone(),
             server_reference: new.broker.server_reference.clone(),
             ..old.broker.clone()
         },
-        listeners,
-        plugins,
         log: Log { level: new.log.level, format: old.log.format },
         admin: old.admin.clone(),
         ..new.clone()
     }
-}
-
-fn is_same_door(old: &Listener, new: &Listener) -> bool {
-    old.protocol == new.protocol && old.bind == new.bind
 }
 
 fn named<'a>(listeners: &'a [Listener], name: &str) -> Option<&'a Listener> {
@@ -199,21 +165,21 @@ fn compare_listener(diff: &mut Diff, old: &Listener, new: &Listener, global: (&L
         redirect,
         features,
         limits,
+        location: _, // the same listener on another line
     } = old;
     let of = |key: &str| format!("listener.{name}.{key}");
-    diff.compare(of("protocol"), *protocol, new.protocol, Effect::Restart);
-    diff.compare(of("bind"), bind, &new.bind, Effect::Restart);
-    diff.compare(of("socket_mode"), *socket_mode, new.socket_mode, Effect::Restart);
-    let live = if is_same_door(old, new) { Effect::Live } else { Effect::Restart };
-    diff.compare(of("websocket"), websocket, &new.websocket, live);
-    diff.compare(of("tls"), tls, &new.tls, live);
-    diff.compare(of("proxy_protocol"), *proxy_protocol, new.proxy_protocol, live);
-    diff.compare(of("trusted_proxies"), trusted_proxies, &new.trusted_proxies, live);
-    diff.compare(of("anonymous"), *anonymous, new.anonymous, live);
-    diff.compare(of("authenticate"), authenticate, &new.authenticate, live);
-    diff.compare(of("authorize"), authorize, &new.authorize, live);
-    diff.compare(of("transform"), transform, &new.transform, live);
-    diff.compare(of("default"), *default, new.default, live);
+    diff.compare(of("protocol"), *protocol, new.protocol, Effect::Live);
+    diff.compare(of("bind"), bind, &new.bind, Effect::Live);
+    diff.compare(of("socket_mode"), *socket_mode, new.socket_mode, Effect::Live);
+    diff.compare(of("websocket"), websocket, &new.websocket, Effect::Live);
+    diff.compare(of("tls"), tls, &new.tls, Effect::Live);
+    diff.compare(of("proxy_protocol"), *proxy_protocol, new.proxy_protocol, Effect::Live);
+    diff.compare(of("trusted_proxies"), trusted_proxies, &new.trusted_proxies, Effect::Live);
+    diff.compare(of("anonymous"), *anonymous, new.anonymous, Effect::Live);
+    diff.compare(of("authenticate"), authenticate, &new.authenticate, Effect::Live);
+    diff.compare(of("authorize"), authorize, &new.authorize, Effect::Live);
+    diff.compare(of("transform"), transform, &new.transform, Effect::Live);
+    diff.compare(of("default"), *default, new.default, Effect::Live);
     diff.compare(of("on_denied_publish"), *on_denied_publish, new.on_denied_publish, Effect::Live);
     diff.compare(of("redirect"), redirect, &new.redirect, Effect::Live);
     for ((key, old), (_, new)) in features.entries().into_iter().zip(new.features.entries()) {

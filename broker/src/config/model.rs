@@ -89,7 +89,7 @@ impl Default for Config {
     }
 }
 
-/// `[broker]`. Changes need a restart, except for `observe`.
+/// `[broker]`. Changes need a restart, except for `observe` and `server_reference`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broker {
     /// Data-plane threads; 0 = one per core. At most 256. Default 0.

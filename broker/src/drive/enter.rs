@@ -25,7 +25,7 @@ const AHEAD: usize = 64 << 10;
 
 /// Why nobody entered.
 pub(super) enum Stopped {
-    /// The stream ended, or broke, or the broker shuts down.
+    /// The stream ended, or broke, or the listener or the whole broker is closed.
     Gone,
     /// No CONNECT in time.
     Late,
@@ -49,6 +49,7 @@ pub(super) async fn enter(
     let entered = tokio::select! {
         biased;
         _ = stopping.wait_for(|stopping| *stopping) => Err(Stopped::Gone),
+        () = listener.closed() => Err(Stopped::Gone),
         entered = try_enter(accepted, &mut wire, &mut peer, seat, &settings, &shared) => entered,
     };
     let stopped = match entered {

@@ -10,7 +10,9 @@ mod wire;
 
 use std::future::poll_fn;
 
+use wasmqtt_codec::ReasonCode;
 use wasmqtt_core::connection::Departure;
+use wasmqtt_core::mailbox::Notice;
 
 use crate::count::Ending;
 use crate::listen::{Accepted, Seat};
@@ -27,6 +29,10 @@ pub(crate) async fn drive(accepted: Accepted, peer: Peer, mut seat: Seat, shared
     let Some((wire, connection)) = entered.await else { return };
     seat.end_handshake();
     let mut driver = Driver::new(wire, connection, seat.listener(), shared);
+    if seat.listener().is_closed() {
+        // While it entered, those who had were told.
+        driver.session.mailbox.notify(Notice::Disconnect(ReasonCode::AdministrativeAction));
+    }
     let ended = poll_fn(|cx| driver.poll(cx)).await;
     driver.say_goodbye(&ended);
     driver.see_through().await;

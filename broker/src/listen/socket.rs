@@ -6,10 +6,14 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net;
 use std::path::{Path, PathBuf};
 
+use socket2::{Domain, SockAddr, SockRef, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::config::Bind;
 use crate::transport::Peer;
+
+/// Connections that the system keeps until they are accepted.
+const BACKLOG: i32 = 1024;
 
 /// One connection, registered with the reactor it will be served by.
 #[derive(Debug)]
@@ -40,26 +44,53 @@ impl Detached {
 pub(crate) enum Socket {
     Tcp(TcpListener),
     // The file goes first: whoever starts meanwhile makes its own.
-    Unix { _file: SocketFile, socket: UnixListener },
+    Unix { file: SocketFile, socket: UnixListener },
 }
 
 impl Socket {
-    /// Opens it. `mode` are the permissions of a socket that is a file.
-    pub(crate) async fn bind(name: &str, bind: &Bind, mode: u32) -> io::Result<Self> {
-        let (socket, addr) = match bind {
+    /// Opens it. `mode` are the permissions of a socket that is a file. With `shared`, next to another of this process that
+    /// is [shared](Self::share), too, and about to be closed.
+    pub(crate) fn bind(bind: &Bind, mode: u32, shared: bool) -> io::Result<Self> {
+        match bind {
             Bind::Network(address) => {
-                let socket = TcpListener::bind(address).await?;
-                let addr = socket.local_addr()?.to_string();
-                (Socket::Tcp(socket), addr)
+                let socket = bind_address(*address, shared)?;
+                socket.listen(BACKLOG)?;
+                socket.set_reuse_port(false)?;
+                TcpListener::from_std(socket.into()).map(Socket::Tcp)
             }
             Bind::Path(path) => {
-                let socket = bind_path(path, mode)?;
-                let addr = path.display().to_string();
-                (Socket::Unix { socket, _file: SocketFile(path.clone()) }, addr)
+                let (socket, fresh) = bind_path(path, mode)?;
+                socket.listen(BACKLOG)?;
+                let socket = UnixListener::from_std(socket.into())?;
+                std::fs::rename(fresh.path(), path)?;
+                fresh.forget();
+                Ok(Socket::Unix { socket, file: SocketFile(path.clone()) })
             }
-        };
-        tracing::info!(listener = name, addr, "listening");
-        Ok(socket)
+        }
+    }
+
+    /// Whether it could be opened. Nothing is, and nobody can connect meanwhile.
+    pub(crate) fn probe(bind: &Bind, mode: u32, shared: bool) -> io::Result<()> {
+        match bind {
+            Bind::Network(address) => bind_address(*address, shared).map(|_| ()),
+            Bind::Path(path) => bind_path(path, mode).map(|_| ()),
+        }
+    }
+
+    /// Lets another socket of this process be bound to a part of the same addresses, or to more than these; or no longer.
+    pub(crate) fn share(&self, shared: bool) -> io::Result<()> {
+        match self {
+            Socket::Tcp(socket) => SockRef::from(socket).set_reuse_port(shared),
+            Socket::Unix { .. } => Ok(()),
+        }
+    }
+
+    /// Changes who may connect to a file.
+    pub(crate) fn set_mode(&self, mode: u32) -> io::Result<()> {
+        match self {
+            Socket::Tcp(_) => Ok(()),
+            Socket::Unix { file, .. } => std::fs::set_permissions(file.path(), permissions(mode)),
+        }
     }
 
     /// Where it is, in a network.
@@ -103,6 +134,17 @@ impl Accepted {
 #[derive(Debug)]
 pub(crate) struct SocketFile(PathBuf);
 
+impl SocketFile {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// It has another name now.
+    fn forget(mut self) {
+        self.0 = PathBuf::new();
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // Somebody may have removed it.
@@ -110,8 +152,24 @@ impl Drop for SocketFile {
     }
 }
 
-/// Listens at a path, in the place of a socket that nobody listens on any more. It appears with its permissions.
-fn bind_path(path: &Path, mode: u32) -> io::Result<UnixListener> {
+fn permissions(mode: u32) -> std::fs::Permissions {
+    std::fs::Permissions::from_mode(mode)
+}
+
+/// A socket with an address, where nobody listens yet.
+fn bind_address(address: SocketAddr, shared: bool) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    // What was closed a moment ago is no reason to wait.
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// A socket beside a path, where there is nothing or a socket that nobody listens on any more. What is to be put in its place
+/// has its permissions before anybody can connect: as long as nobody listens, nobody can.
+fn bind_path(path: &Path, mode: u32) -> io::Result<(socket2::Socket, SocketFile)> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is another file"));
@@ -123,14 +181,12 @@ fn bind_path(path: &Path, mode: u32) -> io::Result<UnixListener> {
     }
     let mut name = path.as_os_str().to_owned();
     name.push("~");
-    let fresh = PathBuf::from(name);
-    let _ = std::fs::remove_file(&fresh);
-    let socket = UnixListener::bind(&fresh)?;
-    let placed = std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(mode))
-        .and_then(|()| std::fs::rename(&fresh, path));
-    if let Err(error) = placed {
-        let _ = std::fs::remove_file(&fresh);
-        return Err(error);
-    }
-    Ok(socket)
+    let name = PathBuf::from(name);
+    let _ = std::fs::remove_file(&name);
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(&name)?)?;
+    let fresh = SocketFile(name);
+    std::fs::set_permissions(fresh.path(), permissions(mode))?;
+    Ok((socket, fresh))
 }

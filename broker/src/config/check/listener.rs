@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use super::{
     super::{
-        model::{Bind, DefaultAnswer, Limits, Listener, OnDeniedPublish, Preset, Protocol},
+        model::{
+            Bind, DefaultAnswer, Limits, Listener, Location, OnDeniedPublish, Preset, Protocol,
+        },
         problem::{Place, quote},
     },
     features,
@@ -45,6 +47,10 @@ pub(super) fn listeners(
             socket_mode: socket_mode(&mut fields, protocol, reporter),
             tls: tls::tls(&mut fields, protocol, reporter),
             proxy_protocol: transport::proxy_protocol(&mut fields, protocol, reporter),
+            location: Location {
+                file: reporter.sources.path(place).to_owned(),
+                line: reporter.sources.line(bind.as_ref().map_or(place, |(_, bind)| *bind)),
+            },
             ..listener(fields, global, plugins, reporter)
         };
         if let Some((bind, place)) = &bind {
@@ -87,6 +93,7 @@ fn listener(
         limits: super::limits::listener(fields.table("limits"), preset, global, reporter),
         name: base.name,
         bind: base.bind,
+        location: base.location,
     };
     fields.finish();
     listener

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Limits, Network, Tls};
+use super::{Limits, Location, Network, Tls};
 
 /// `[[listener]]`: one address clients connect to, and who is asked about them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub struct Listener {
     pub features: Features,
     /// The effective limits: `[limits]`, tightened by `[listener.limits]`.
     pub limits: Limits,
+    /// Where it is configured.
+    pub location: Location,
 }
 
 impl Default for Listener {
@@ -69,6 +71,7 @@ impl Default for Listener {
             redirect: None,
             features: Features::default(),
             limits: Limits::default(),
+            location: Location::default(),
         }
     }
 }

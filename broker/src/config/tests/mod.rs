@@ -59,12 +59,20 @@ fn line(problem: &Problem) -> String {
     }
 }
 
+/// Its listeners, without where they were read from.
+fn listeners(config: &Config) -> Vec<super::Listener> {
+    anonymous_origin(config.clone()).listeners
+}
+
 /// The configuration without where it was read from.
 fn anonymous_origin(mut config: Config) -> Config {
     config.sources.clear();
     config.include_directories.clear();
     for plugin in &mut config.plugins {
         plugin.location = super::Location::default();
+    }
+    for listener in &mut config.listeners {
+        listener.location = super::Location::default();
     }
     config
 }

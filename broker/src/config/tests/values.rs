@@ -230,6 +230,9 @@ fn every_key_of_a_plugin_is_read() {
     assert_eq!((plugin.limits.http_request, plugin.limits.http_reply), (1 << 10, 2 << 10));
     assert_eq!(plugin.limits.http_at_once, 3);
     assert_eq!(plugin.location.to_string(), "wasmqtt.toml:77");
+    let text: Vec<_> = EVERYTHING.lines().collect();
+    let location = &good(EVERYTHING).listeners[0].location;
+    assert!(text[location.line as usize - 1].starts_with("bind"), "where it would not be opened");
     assert_eq!(
         (other.sha256, other.on_failure, other.reauthorize),
         (None, OnFailure::Closed, false)
@@ -288,6 +291,7 @@ fn keys_may_be_dotted_or_inline() {
     let tables = good(&format!("{LISTENER}[limits.queue]\nmessages = 7"));
     let inline = good(&format!("{LISTENER}[limits]\nqueue = {{ messages = 7 }}"));
     let dotted = good(&format!("limits.queue.messages = 7\n{LISTENER}"));
+    let [tables, inline, dotted] = [tables, inline, dotted].map(anonymous_origin);
     assert_eq!((&tables, &inline), (&inline, &dotted));
     assert_eq!(tables.limits.queue.messages, 7);
 }
