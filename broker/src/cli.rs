@@ -42,6 +42,10 @@ enum Command {
         #[arg(value_parser = clap::value_parser!(u32).range(4096..=10_000_000))]
         iterations: u32,
     },
+    /// Publish messages.
+    Pub(Box<wasmqtt_client::Publisher>),
+    /// Subscribe, and write what comes to standard output.
+    Sub(Box<wasmqtt_client::Subscriber>),
     /// Explain which rule or plugin decides what a client may do. Ends with 0 if it may, 1 if not, 2 if nobody can say.
     Explain(explain::Explain),
     /// Try a reload. Ends with 0 if it would be applied, 1 if it would be refused, 2 if nobody can say.
@@ -97,6 +101,8 @@ impl Cli {
                 let form = if *scram { Form::Scram(*iterations) } else { Form::Argon2id };
                 passwd::line(name, form).map(|line| println!("{line}"))
             }
+            Command::Pub(publisher) => return publisher.execute().into(),
+            Command::Sub(subscriber) => return subscriber.execute().into(),
             Command::Explain(explain) => return explain.execute(),
             Command::Reload(reload) => return reload.execute(),
             Command::Plugin(command) => return command.execute(),

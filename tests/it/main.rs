@@ -29,6 +29,7 @@ mod plugins_quota;
 mod plugins_router;
 mod plugins_schema;
 mod plugins_spaces;
+mod pub_sub;
 mod publisher;
 mod redact;
 mod reload;

@@ -86,6 +86,26 @@ impl Running {
         &self.seen
     }
 
+    /// Waits until it ends; answers with what.
+    pub(crate) fn wait_for_end(&mut self) -> Option<i32> {
+        let Some(code) = wait(&mut self.child, 2 * PATIENCE) else {
+            panic!("{} goes on; it said:\n{}", self.name, self.seen.join("\n"));
+        };
+        self.seen.extend(self.lines.iter());
+        code
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Sends it a signal, by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let command = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
+    }
+
     fn give_up(&self, text: &str, error: RecvTimeoutError) -> ! {
         let (name, seen) = (&self.name, self.seen.join("\n"));
         panic!("{name} did not say {text:?} ({error}); it said:\n{seen}")
