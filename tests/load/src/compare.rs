@@ -98,7 +98,7 @@ fn closed_loop(load: &'static Load, options: &Options) -> Scenario {
     Scenario {
         name: load.name.into(),
         takes: if load.relay { |_| true } else { |candidate| candidate.server.is_broker() },
-        measure: Box::new(move |drive, started| {
+        measure: Box::new(move |drive, _, started| {
             let id = started.process.id();
             let outcome = drive.tool(load.mode, started.address, id, &arguments)?;
             Measured::default().with(&cpu, &outcome, "broker_us_per_delivered")
@@ -114,7 +114,7 @@ fn unbatched(options: &Options) -> Scenario {
     Scenario {
         name: "unbatched".into(),
         takes: |_| true,
-        measure: Box::new(move |drive, started| {
+        measure: Box::new(move |drive, _, started| {
             let id = started.process.id();
             let outcome = drive.tool("pairs", started.address, id, &arguments)?;
             Measured::default().with(&rate, &outcome, "msg_s")?.with(
@@ -134,7 +134,7 @@ fn latency(options: &Options) -> Scenario {
     Scenario {
         name: "latency".into(),
         takes: |_| true,
-        measure: Box::new(move |drive, started| {
+        measure: Box::new(move |drive, _, started| {
             let id = started.process.id();
             let outcome = drive.tool("latency", started.address, id, &arguments)?;
             Measured::default().with(&p50, &outcome, "p50")?.with(&p99, &outcome, "p99")
@@ -148,7 +148,7 @@ fn idle() -> Scenario {
     Scenario {
         name: "idle".into(),
         takes: |candidate| candidate.server.is_broker(),
-        measure: Box::new(move |drive, started| {
+        measure: Box::new(move |drive, _, started| {
             let arguments = format!("--n {IDLE} --settle 1");
             let id = started.process.id();
             let outcome = drive.tool("idle", started.address, id, &arguments)?;
@@ -168,7 +168,7 @@ fn properties(options: &Options) -> Scenario {
     Scenario {
         name: "properties".into(),
         takes: |candidate| candidate.server.is_broker(),
-        measure: Box::new(move |drive, started| {
+        measure: Box::new(move |drive, _, started| {
             let v5 = started.v5.context("it does not speak MQTT 5")?;
             let id = started.process.id();
             let run = |address, arguments: &str| {

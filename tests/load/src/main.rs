@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use wasmqtt_load::client::pairs::{self, Pairs};
-use wasmqtt_load::compare;
 use wasmqtt_load::options::Options;
+use wasmqtt_load::tunnel::{self, Tunnel};
+use wasmqtt_load::{compare, plugins, ways};
 
 /// What the broker costs under load, beside others
 #[derive(Parser)]
@@ -20,6 +21,10 @@ struct Arguments {
 enum Command {
     /// Our broker beside others
     Compare(Options),
+    /// Our broker with plugins beside none
+    Plugins(Options),
+    /// TLS and WebSocket beside plain TCP
+    Ways(Options),
     /// The load client, once
     #[command(subcommand)]
     Client(Client),
@@ -29,11 +34,15 @@ enum Command {
 enum Client {
     /// Publishers and subscribers in pairs
     Pairs(Pairs),
+    /// A tunnel for load tools that speak plain TCP only
+    Tunnel(Tunnel),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Compare(options) => compare::compare(&options),
+        Command::Plugins(options) => plugins::plugins(&options),
+        Command::Ways(options) => ways::ways(&options),
         Command::Client(client) => drive(&client),
     };
     match outcome {
@@ -48,6 +57,7 @@ fn main() -> ExitCode {
 fn drive(client: &Client) -> Result<()> {
     match client {
         Client::Pairs(pairs) => println!("{}", pairs::run(pairs)?),
+        Client::Tunnel(tunnel) => tunnel::run(tunnel)?,
     }
     Ok(())
 }

@@ -62,7 +62,7 @@ impl Candidate {
 }
 
 /// Measures one server that has just been started.
-pub type Measure = Box<dyn Fn(&Drive, &Started) -> Result<Measured>>;
+pub type Measure = Box<dyn Fn(&Drive, &Candidate, &Started) -> Result<Measured>>;
 
 /// Something that is done to servers.
 pub struct Scenario {
@@ -119,7 +119,7 @@ pub fn rounds(
 
 fn once(drive: &Drive, scenario: &Scenario, candidate: &Candidate) -> Result<Measured> {
     let mut started = candidate.server.start(&candidate.setup)?;
-    let measured = (scenario.measure)(drive, &started);
+    let measured = (scenario.measure)(drive, candidate, &started);
     // What a server says that has ended explains more than that the load tool lost its connection.
     started.process.check()?;
     measured

@@ -10,6 +10,11 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::process::{Process, free_address, pinned};
+use crate::tunnel::{NAME, Way};
+
+/// Files of a server that speaks TLS.
+const CERTIFICATE: &str = "certificate.pem";
+const KEY: &str = "key.pem";
 
 /// Which program it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +45,8 @@ pub struct Setup {
     pub cores: Option<String>,
     /// Threads for clients, of our broker.
     pub workers: usize,
+    /// How it is reached.
+    pub way: Way,
     /// Lines for the listener of our broker's configuration.
     pub listener: String,
     /// Lines behind it.
@@ -50,7 +57,8 @@ impl Setup {
     /// One worker on these cores, and whoever comes may do everything.
     #[must_use]
     pub fn open(cores: Option<String>) -> Self {
-        Self { cores, workers: 1, listener: "preset = \"open\"\n".into(), rest: String::new() }
+        let listener = "preset = \"open\"\n".into();
+        Self { cores, workers: 1, way: Way::Tcp, listener, rest: String::new() }
     }
 }
 
@@ -64,7 +72,15 @@ pub struct Started {
     /// Where it speaks MQTT 5; none where it does not.
     pub v5: Option<SocketAddr>,
     /// Its configuration and its output.
-    _directory: TempDir,
+    directory: TempDir,
+}
+
+impl Started {
+    /// Its certificate, where it speaks TLS.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        self.directory.path().join(CERTIFICATE)
+    }
 }
 
 impl Server {
@@ -87,6 +103,9 @@ impl Server {
     pub fn start(&self, setup: &Setup) -> Result<Started> {
         let directory = tempfile::tempdir().context("no temporary directory")?;
         let (address, other) = (free_address()?, free_address()?);
+        if setup.way == Way::Tls {
+            certify(directory.path())?;
+        }
         let (mut command, v5) = match &self.program {
             Program::Wasmqtt(program) => {
                 let configuration = wasmqtt(setup, address, directory.path());
@@ -98,7 +117,11 @@ impl Server {
                 (command, None)
             }
             Program::Mosquitto(program) => {
-                let path = written(directory.path(), "mosquitto.conf", &mosquitto(address))?;
+                let path = written(
+                    directory.path(),
+                    "mosquitto.conf",
+                    &mosquitto(setup, address, directory.path()),
+                )?;
                 let mut command = pinned(setup.cores.as_deref(), program);
                 command.arg("-c").arg(path).env("LD_LIBRARY_PATH", libraries(program));
                 (command, Some(address))
@@ -114,7 +137,7 @@ impl Server {
         let both = [Some(address), v5];
         let addresses: Vec<SocketAddr> = both.into_iter().flatten().collect();
         process.wait_until_it_listens(&addresses)?;
-        Ok(Started { process, address, v5, _directory: directory })
+        Ok(Started { process, address, v5, directory })
     }
 }
 
@@ -122,6 +145,15 @@ fn written(directory: &Path, name: &str, content: &str) -> Result<PathBuf> {
     let path = directory.join(name);
     fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
+}
+
+/// A certificate that vouches for itself.
+fn certify(directory: &Path) -> Result<()> {
+    let key = rcgen::KeyPair::generate()?;
+    let certificate = rcgen::CertificateParams::new(vec![NAME.to_owned()])?.self_signed(&key)?;
+    written(directory, CERTIFICATE, &certificate.pem())?;
+    written(directory, KEY, &key.serialize_pem())?;
+    Ok(())
 }
 
 fn wasmqtt_command(
@@ -138,21 +170,38 @@ fn wasmqtt_command(
 
 fn wasmqtt(setup: &Setup, address: SocketAddr, directory: &Path) -> String {
     let Setup { workers, listener, rest, .. } = setup;
+    let protocol = match setup.way {
+        Way::Tcp => String::new(),
+        Way::Ws => "protocol = \"ws\"\n".to_owned(),
+        Way::Tls => format!(
+            "protocol = \"tls\"\ntls.certificate = {:?}\ntls.key = {:?}\n",
+            directory.join(CERTIFICATE),
+            directory.join(KEY)
+        ),
+    };
     let mut text = String::new();
     let _ = write!(
         text,
         "[broker]\nworkers = {workers}\ndata_dir = {:?}\n\n[log]\nlevel = \"warn\"\n\n[[listener]]\nname = \"mqtt\"\n\
-         bind = \"{address}\"\n{listener}\n{rest}\n",
+         bind = \"{address}\"\n{protocol}{listener}\n{rest}\n",
         directory.join("data")
     );
     text
 }
 
 /// Without the small windows that it has by default: ours has no smaller ones than these.
-fn mosquitto(address: SocketAddr) -> String {
+fn mosquitto(setup: &Setup, address: SocketAddr, directory: &Path) -> String {
+    let tls = match setup.way {
+        Way::Tls => format!(
+            "certfile {}\nkeyfile {}\ntls_version tlsv1.3\n",
+            directory.join(CERTIFICATE).display(),
+            directory.join(KEY).display()
+        ),
+        _ => String::new(),
+    };
     format!(
         "listener {} {}\nallow_anonymous true\npersistence false\nuser root\nset_tcp_nodelay true\n\
-         max_queued_messages 0\nmax_inflight_messages 1024\nlog_dest stderr\nlog_type error\n",
+         max_queued_messages 0\nmax_inflight_messages 1024\nlog_dest stderr\nlog_type error\n{tls}",
         address.port(),
         address.ip()
     )

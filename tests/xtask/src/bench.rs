@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::wasm::cargo;
-use crate::{step, tree};
+use crate::{plugins, step, tree};
 
 /// Where the load tool is, beside the repository.
 const LOADGEN: &str = "../shared/bench/loadgen";
@@ -58,12 +58,18 @@ pub(crate) struct Bench {
 enum What {
     /// The broker beside the relay, mosquitto and rumqttd
     Compare,
+    /// Each kind of plugin beside none
+    Plugins,
+    /// TLS and WebSocket beside plain TCP, and mosquitto
+    Ways,
 }
 
 impl What {
     fn name(self) -> &'static str {
         match self {
             What::Compare => "compare",
+            What::Plugins => "plugins",
+            What::Ways => "ways",
         }
     }
 
@@ -71,6 +77,8 @@ impl What {
     fn others(self) -> &'static [Other] {
         match self {
             What::Compare => &[Other::Mosquitto, Other::Rumqttd],
+            What::Plugins => &[],
+            What::Ways => &[Other::Mosquitto],
         }
     }
 }
@@ -90,6 +98,9 @@ pub(crate) fn bench(bench: &Bench) -> Result<()> {
     let mosquitto = if takes(Other::Mosquitto) { Some(mosquitto(bench)?) } else { None };
     let rumqttd = if takes(Other::Rumqttd) { Some(rumqttd(bench)?) } else { None };
     build(bench.brokers.is_empty())?;
+    if bench.what == What::Plugins {
+        plugins::build(plugins::OtherLanguages::Optional)?;
+    }
     let mut command = Command::new(release("wasmqtt-load"));
     command.arg(bench.what.name()).arg("--loadgen").arg(loadgen);
     command.arg("--components").arg(tree::root().join("target"));

@@ -21,7 +21,7 @@ const PLUGINS: &[&str] = &[
     "topic-spaces",
 ];
 const GUESTS: &[&str] =
-    &["bare", "caller", "greedy", "herald", "hostile", "keeper", "tagger", "warden"];
+    &["bare", "caller", "greedy", "herald", "hostile", "keeper", "porter", "tagger", "warden"];
 
 /// Another component of a plugin: the feature that it is built with, and its name.
 const VARIANTS: &[(&str, &str, &str)] = &[("property-router", "copy", "property_router_copy.wasm")];

@@ -45,6 +45,9 @@ pub struct Pairs {
     /// User properties of each message, at most three, with MQTT 5
     #[arg(long, default_value_t = 0)]
     pub properties: usize,
+    /// What stands before the topics that are subscribed to: where a plugin moves messages
+    #[arg(long, default_value = "")]
+    pub subscribe_below: String,
     /// Messages in a second of all pairs, evenly, with their latency; 0 = in a closed loop
     #[arg(long, default_value_t = 0.0)]
     pub rate: f64,
@@ -139,7 +142,8 @@ impl Connected {
             (0..pairs.pairs).map(|i| format!("bench/{i}/telemetry")).collect();
         for (i, topic) in topics.iter().enumerate() {
             let number = clients.connect(pairs.address, version, &format!("s{tag}-{i}"))?;
-            clients.subscribe(number, [topic.as_str()], QoS::AtMostOnce)?;
+            let filter = format!("{}{topic}", pairs.subscribe_below);
+            clients.subscribe(number, [filter.as_str()], QoS::AtMostOnce)?;
         }
         let publishers = (0..pairs.pairs)
             .map(|i| clients.connect(pairs.address, version, &format!("p{tag}-{i}")))

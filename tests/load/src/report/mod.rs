@@ -11,6 +11,8 @@ use serde::Serialize;
 pub enum Target {
     /// At most this much.
     AtMost(f64),
+    /// At least this much.
+    AtLeast(f64),
     /// At most this many times the figure of the row of this name.
     AtMostOf(f64, String),
     /// At least this many times the figure of the row of this name.
@@ -26,7 +28,8 @@ pub struct Quantity {
     pub unit: String,
     /// Digits behind the point that mean something.
     pub digits: usize,
-    /// What the broker should reach.
+    /// What the row should reach that it is added to first.
+    #[serde(skip)]
     pub target: Option<Target>,
 }
 
@@ -52,8 +55,10 @@ pub struct Row {
     pub name: String,
     /// In the order of the rounds.
     pub samples: Vec<f64>,
-    /// Whether the target is meant for it.
+    /// Whether it is our broker.
     pub ours: bool,
+    /// What it should be; for ours only.
+    pub target: Option<Target>,
 }
 
 impl Row {
@@ -99,14 +104,12 @@ impl Group {
         Some(row.median()? / base)
     }
 
-    /// Whether one of our rows is what it should be. None where there is no target for it.
+    /// Whether a row is what it should be. None where there is no target for it.
     #[must_use]
     pub fn met(&self, row: &Row) -> Option<bool> {
-        if !row.ours {
-            return None;
-        }
-        Some(match self.quantity.target.as_ref()? {
+        Some(match row.target.as_ref()? {
             Target::AtMost(bound) => row.median()? <= *bound,
+            Target::AtLeast(bound) => row.median()? >= *bound,
             Target::AtMostOf(bound, base) => self.ratio(row, base)? <= *bound,
             Target::AtLeastOf(bound, base) => self.ratio(row, base)? >= *bound,
         })
@@ -143,7 +146,10 @@ impl Report {
         let rows = &mut self.groups[at].rows;
         match rows.iter_mut().find(|row| row.name == name) {
             Some(row) => row.samples.push(sample),
-            None => rows.push(Row { name: name.to_owned(), samples: vec![sample], ours }),
+            None => {
+                let target = quantity.target.clone().filter(|_| ours);
+                rows.push(Row { name: name.to_owned(), samples: vec![sample], ours, target });
+            }
         }
     }
 
@@ -203,7 +209,8 @@ pub(crate) mod tests {
     #[test]
     fn the_median_of_few_is_the_middle_or_between_the_two_there() {
         let median = |samples: &[f64]| {
-            Row { name: String::new(), samples: samples.to_vec(), ours: false }.median()
+            Row { name: String::new(), samples: samples.to_vec(), ours: false, target: None }
+                .median()
         };
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));

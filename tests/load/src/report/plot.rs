@@ -41,7 +41,7 @@ impl Report {
         let _ = writeln!(
             out,
             "<text x=\"12\" y=\"{below}\" fill=\"#64748b\" font-size=\"10\">{machine}; median, line from min to \
-             max</text>\n</svg>"
+             max, green: target</text>\n</svg>"
         );
         out
     }
@@ -52,9 +52,9 @@ fn height(group: &Group) -> f64 {
 }
 
 fn panel(group: &Group, x: f64, y: f64) -> String {
-    let bound = bound(group);
+    let bounds = group.rows.iter().filter_map(|row| bound(group, row));
     let largest = group.rows.iter().filter_map(Row::spread).map(|(_, most)| most);
-    let largest = largest.chain(bound).fold(f64::MIN_POSITIVE, f64::max);
+    let largest = largest.chain(bounds).fold(f64::MIN_POSITIVE, f64::max);
     let scale = (WIDTH - LEFT - RIGHT) / largest;
     let unit = match group.quantity.unit.as_str() {
         "" => String::new(),
@@ -68,15 +68,13 @@ fn panel(group: &Group, x: f64, y: f64) -> String {
     for (y, row) in rows() {
         out.push_str(&bar(row, y, scale));
     }
-    if let Some(bound) = bound {
+    for (y, row) in rows() {
+        let Some(bound) = bound(group, row) else { continue };
         let at = LEFT + bound * scale;
-        let end = HEAD + BAR * group.rows.len() as f64;
+        let end = y + BAR;
         let _ = writeln!(
             out,
-            "<line x1=\"{at:.1}\" y1=\"{HEAD}\" x2=\"{at:.1}\" y2=\"{end}\" stroke=\"#15803d\" stroke-width=\"1.5\" \
-             stroke-dasharray=\"4 2\"/>\n<text x=\"{at:.1}\" y=\"{:.1}\" fill=\"#15803d\" font-size=\"10\" \
-             text-anchor=\"middle\">target</text>",
-            end + 10.0
+            "<line x1=\"{at:.1}\" y1=\"{y}\" x2=\"{at:.1}\" y2=\"{end}\" stroke=\"#15803d\" stroke-width=\"2.5\"/>"
         );
     }
     // Above the line, so that it strikes no figure through.
@@ -119,9 +117,9 @@ fn label(group: &Group, row: &Row, y: f64, scale: f64) -> String {
 }
 
 /// Where the line of the target is.
-fn bound(group: &Group) -> Option<f64> {
-    match group.quantity.target.as_ref()? {
-        Target::AtMost(bound) => Some(*bound),
+fn bound(group: &Group, row: &Row) -> Option<f64> {
+    match row.target.as_ref()? {
+        Target::AtMost(bound) | Target::AtLeast(bound) => Some(*bound),
         Target::AtMostOf(times, base) | Target::AtLeastOf(times, base) => {
             Some(times * group.row(base)?.median()?)
         }
@@ -144,7 +142,7 @@ mod tests {
         // 620 - 190 - 110 is the longest; 4.4 has it, so that 4.2 has 305.5 of it, and the target of 0.45 is at 222.7.
         assert!(svg.contains("width=\"305.5\""), "{svg}");
         assert!(svg.contains("x1=\"222.7\""), "{svg}");
-        assert_eq!(svg.matches(">target<").count(), 2);
+        assert_eq!(svg.matches("#15803d").count(), 2);
     }
 
     #[test]

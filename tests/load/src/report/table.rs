@@ -62,8 +62,9 @@ fn verdict(group: &Group, row: &Row) -> String {
     let Some(met) = group.met(row) else { return String::new() };
     let met = if met { "met" } else { "MISSED" };
     let digits = group.quantity.digits;
-    match &group.quantity.target {
+    match &row.target {
         Some(Target::AtMost(bound)) => format!("<= {bound:.digits$} {met}"),
+        Some(Target::AtLeast(bound)) => format!(">= {bound:.digits$} {met}"),
         Some(Target::AtMostOf(times, base)) => format!("<= {times:.2} x {base} {met}"),
         Some(Target::AtLeastOf(times, base)) => format!(">= {times:.2} x {base} {met}"),
         None => String::new(),
