@@ -7,7 +7,9 @@ use wasmqtt_codec::QoS;
 use wasmqtt_core::broker::Broker;
 use wasmqtt_core::client::ListenerId;
 use wasmqtt_core::features::{Features, Versions};
-use wasmqtt_core::limits::{AuthLimits, BrokerLimits, Flapping, Limits, Overflow, Queue};
+use wasmqtt_core::limits::{
+    AuthLimits, BrokerLimits, Flapping, Limits, OnPublishRate, Overflow, Queue,
+};
 use wasmqtt_core::redirect::Redirect;
 use wasmqtt_core::subscription::SharedStrategy;
 use wasmqtt_sandbox::{
@@ -94,6 +96,11 @@ fn limits(limits: &config::Limits, features: Features) -> Limits {
         keep_alive_max: u16::try_from(seconds(limits.keep_alive_max)).unwrap_or(u16::MAX),
         keep_alive_min: u16::try_from(seconds(limits.keep_alive_min)).unwrap_or(u16::MAX),
         publish_rate: Some(limits.publish_rate).filter(|rate| *rate > 0),
+        publish_bytes_rate: Some(limits.publish_bytes_rate).filter(|rate| *rate > 0),
+        on_publish_rate: match limits.on_publish_rate {
+            config::OnPublishRate::Throttle => OnPublishRate::Throttle,
+            config::OnPublishRate::Disconnect => OnPublishRate::Disconnect,
+        },
         message_expiry_default: seconds(limits.message_expiry_default),
         connection_time_max: seconds(limits.connection_time_max),
         message_expiry_max: seconds(limits.message_expiry_max),

@@ -31,6 +31,7 @@ mod plugins_schema;
 mod plugins_spaces;
 mod pub_sub;
 mod publisher;
+mod rates;
 mod redact;
 mod reload;
 mod road;

@@ -84,6 +84,16 @@ impl Default for AuthLimits {
     }
 }
 
+/// What becomes of a client that publishes faster than it may.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub enum OnPublishRate {
+    /// Nothing more of it is read for a while: it slows down by itself, and loses nothing.
+    #[default]
+    Throttle,
+    /// It is disconnected with 0x96.
+    Disconnect,
+}
+
 /// What one client may use. A listener sets it; an authenticator may tighten it for one client.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -110,8 +120,12 @@ pub struct Limits {
     pub keep_alive_max: u16,
     /// Seconds; an MQTT 5 client that asks for less is told this. One before it, which cannot be told, keeps its own.
     pub keep_alive_min: u16,
-    /// PUBLISH packets per second, averaged over one second; none = unlimited. Beyond: 0x96.
+    /// PUBLISH packets per second, averaged over one second; none = unlimited.
     pub publish_rate: Option<u32>,
+    /// Bytes of their topics, properties and payloads, likewise.
+    pub publish_bytes_rate: Option<u32>,
+    /// What becomes of a client that publishes faster.
+    pub on_publish_rate: OnPublishRate,
     /// Longest life of a message the client publishes or leaves as its will, in seconds: what asks for longer, or for
     /// ever, gets this; 0 = no bound.
     pub message_expiry_max: u32,
@@ -151,6 +165,8 @@ impl Default for Limits {
             keep_alive_max: 0,
             keep_alive_min: 0,
             publish_rate: None,
+            publish_bytes_rate: None,
+            on_publish_rate: OnPublishRate::Throttle,
             message_expiry_max: 0,
             message_expiry_default: 0,
             connection_time_max: 0,

@@ -40,9 +40,9 @@ pub use self::{
     model::{
         Admin, Auth, Bind, Broker, ClientCertificate, Config, DefaultAnswer, Features, Flapping,
         Grants, Limits, Listener, Location, Log, LogFormat, LogLevel, NameSource, Network,
-        OnDeniedPublish, OnDuplicate, OnFailure, Overflow, PemFile, Plugin, PluginFile,
-        PluginLimits, Preset, Protocol, ProxyProtocol, Queue, Redirect, ServerCertificate,
-        SharedStrategy, Tls, TlsVersion, UnknownName, Version, WebSocket,
+        OnDeniedPublish, OnDuplicate, OnFailure, OnPublishRate, Overflow, PemFile, Plugin,
+        PluginFile, PluginLimits, Preset, Protocol, ProxyProtocol, Queue, Redirect,
+        ServerCertificate, SharedStrategy, Tls, TlsVersion, UnknownName, Version, WebSocket,
     },
     print::print,
     problem::{Problem, Report, Severity},

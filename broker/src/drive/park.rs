@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tokio::time::Sleep;
 use wasmqtt_codec::{PacketId, QoS, ReasonCode};
 use wasmqtt_core::broker::{
     Granted, JudgedPublication, PublicationAside, Published, SubscriptionsAside,
@@ -39,12 +40,14 @@ pub(super) struct Waits {
     pub(super) is_behind: bool,
     /// Its subscriptions are judged again: until then nothing is delivered.
     pub(super) rejudging: Option<Box<Elsewhere<Granted>>>,
+    /// It publishes too fast: until then nothing is read.
+    pub(super) pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl Waits {
     /// Whether nothing that the client sends is read.
     pub(super) fn is_deaf(&self) -> bool {
-        self.parked.is_some() || self.is_behind
+        self.parked.is_some() || self.is_behind || self.pause.is_some()
     }
 }
 
@@ -123,6 +126,18 @@ impl Driver {
         }
         self.waits.is_behind = !clear;
         !clear
+    }
+
+    /// Whether a client that publishes too fast has to wait still.
+    pub(super) fn poll_pause(&mut self, cx: &mut Context<'_>, now: Moment) -> bool {
+        let Some(pause) = &mut self.waits.pause else { return false };
+        if pause.as_mut().poll(cx).is_pending() {
+            return true;
+        }
+        self.waits.pause = None;
+        self.has_ahead = true;
+        self.connection.excuse(now);
+        false
     }
 
     /// Reads on, beginning with what was read ahead.

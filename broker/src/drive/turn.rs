@@ -150,7 +150,8 @@ impl Driver {
         }
         let now = self.shared.clock.now();
         let mut more = self.poll_parked(cx, local, now)?;
-        if self.waits.parked.is_none() && !self.poll_behind(cx, now) {
+        let waits = self.waits.parked.is_some() || self.poll_behind(cx, now);
+        if !waits && !self.poll_pause(cx, now) {
             more |= self.read(cx, local, now)?;
             // Whoever answers has to know whom to wake.
             more |= self.poll_parked(cx, local, now)?;
@@ -223,6 +224,10 @@ impl Driver {
             }
             taken
         })?;
+        if let Some(until) = self.connection.paused(now) {
+            let until = self.shared.clock.instant(until);
+            self.waits.pause = Some(Box::pin(tokio::time::sleep_until(until)));
+        }
         Ok(true)
     }
 
@@ -396,7 +401,10 @@ impl Hand<'_> {
             }
             Inbound::Disconnect(departure) => return Err(Ended::Disconnected(departure)),
         }
-        Ok(Taken::Whole)
+        match self.connection.paused(self.now) {
+            None => Ok(Taken::Whole),
+            Some(_) => Ok(Taken::Last),
+        }
     }
 
     fn acknowledge(

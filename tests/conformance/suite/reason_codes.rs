@@ -21,7 +21,7 @@ fn an_identifier_that_an_open_qos_2_publication_has_is_in_use() {
 
 #[test]
 fn more_publications_in_a_second_than_allowed_close_the_connection() {
-    let broker = Broker::with_limits("publish_rate = 10");
+    let broker = Broker::with_limits("publish_rate = 10\non_publish_rate = \"disconnect\"");
     let mut client = broker.client(V5, "client");
     let flood: Vec<u8> = (0..100).flat_map(|_| Outgoing::new("a", "x", 0).bytes(V5, 0)).collect();
     client.fault(&flood, 0x96);

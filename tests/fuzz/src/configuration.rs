@@ -66,5 +66,8 @@ fn without_places(config: &Config) -> Config {
     for plugin in &mut config.plugins {
         plugin.location = Location::default();
     }
+    for listener in &mut config.listeners {
+        listener.location = Location::default();
+    }
     config
 }

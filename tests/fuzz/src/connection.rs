@@ -16,7 +16,9 @@ use arbitrary::Unstructured;
 use wasmqtt_codec::{QoS, ReasonCode, Version};
 use wasmqtt_core::broker::{Broker, Lane};
 use wasmqtt_core::features::Features;
-use wasmqtt_core::limits::{BrokerLimits, Flapping, Limits, Overflow, Queue, REPLAY_AT_ONCE};
+use wasmqtt_core::limits::{
+    BrokerLimits, Flapping, Limits, OnPublishRate, Overflow, Queue, REPLAY_AT_ONCE,
+};
 use wasmqtt_core::time::Moment;
 
 use super::byte;
@@ -141,6 +143,8 @@ impl World {
             max_topic_length: 64,
             keep_alive_max: if bit(3) { 30 } else { 0 },
             publish_rate: bit(4).then_some(20),
+            publish_bytes_rate: bit(4).then_some(4_000),
+            on_publish_rate: OnPublishRate::Disconnect,
             message_expiry_max: if bit(5) { 50 } else { 0 },
             max_sessions_per_name: if bit(6) { 2 } else { 0 },
             max_user_properties: 4,

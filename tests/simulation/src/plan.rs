@@ -2,7 +2,7 @@
 
 use wasmqtt_core::features::Features;
 use wasmqtt_core::judge::{Actions, Effect, Identity, IdentityLimits, Permission};
-use wasmqtt_core::limits::{BrokerLimits, Limits, Overflow, Queue};
+use wasmqtt_core::limits::{BrokerLimits, Limits, OnPublishRate, Overflow, Queue};
 use wasmqtt_core::subscription::SharedStrategy;
 
 use crate::random::Random;
@@ -75,6 +75,7 @@ impl Plan {
             max_topic_levels: 6,
             max_topic_length: 40,
             keep_alive_max: random.pick(&[0, 0, 30]),
+            on_publish_rate: OnPublishRate::Disconnect,
             features: Features {
                 check_retained_source: !seed.is_multiple_of(3),
                 ..Features::default()

@@ -82,7 +82,7 @@ impl Connection {
         length: usize,
         out: &mut Vec<u8>,
     ) -> Result<Inbound<'a>, Fault> {
-        self.count(now)?;
+        self.rate.count(now, length, &self.limits)?;
         if !publish.properties.subscription_identifiers.is_empty() {
             return Err(Fault::SubscriptionIdentifierPublished);
         }
@@ -193,17 +193,6 @@ impl Connection {
         }
         let state = self.session.state.lock();
         state.attachment == self.attachment && state.received.contains(&id)
-    }
-
-    fn count(&mut self, now: Moment) -> Result<(), Fault> {
-        let Some(most) = self.limits.publish_rate else { return Ok(()) };
-        let second = now.0 / 1000;
-        if self.rate.second != second {
-            self.rate.second = second;
-            self.rate.count = 0;
-        }
-        self.rate.count += 1;
-        if self.rate.count > most { Err(Fault::MessageRateTooHigh) } else { Ok(()) }
     }
 
     /// Answers a publication that was judged and routed.

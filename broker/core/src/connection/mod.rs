@@ -11,6 +11,7 @@ mod exchange;
 pub mod handshake;
 mod inbound;
 mod outbound;
+mod rate;
 mod subscriptions;
 
 use std::collections::VecDeque;
@@ -29,6 +30,7 @@ use alias::Aliases;
 use assigned::Assigned;
 use exchange::Authentication;
 use handshake::{Admission, Hello};
+use rate::Rate;
 
 pub(crate) use inbound::check_format;
 pub use inbound::{Inbound, Publication};
@@ -84,13 +86,6 @@ pub struct Connection {
     rate: Rate,
     /// Of a client that named a method in CONNECT.
     authentication: Option<Box<Authentication>>,
-}
-
-/// Publications in the current second.
-#[derive(Debug, Default)]
-struct Rate {
-    second: u64,
-    count: u32,
 }
 
 impl Connection {
@@ -155,6 +150,13 @@ impl Connection {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// Until when nothing more is to be read of the client, because it publishes too fast; none = go on. Whoever reads
+    /// asks after each packet.
+    #[inline]
+    pub fn paused(&self, now: Moment) -> Option<Moment> {
+        self.rate.paused(now)
     }
 
     /// The broker has not been reading: silence until now is not the client's.

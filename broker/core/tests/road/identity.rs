@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use wasmqtt_codec::{Connect, ConnectProperties, ReasonCode, UserPropertiesBuf, Version};
 use wasmqtt_core::fault::Fault;
 use wasmqtt_core::judge::{Action, Actions, Effect, Identity, IdentityLimits, Permission};
+use wasmqtt_core::limits::OnPublishRate;
 
 use crate::wire::{Q0, Q1, Q2, VERSIONS, Wire, clean, message, numbered, stored};
 
@@ -122,6 +123,7 @@ fn an_identity_never_widens_the_limits_of_the_listener() {
     wire.limits.session_expiry_max = 60;
     wire.limits.max_subscriptions = 1;
     wire.limits.publish_rate = Some(2);
+    wire.limits.on_publish_rate = OnPublishRate::Disconnect;
     wire.identity.limits = IdentityLimits {
         receive_maximum: Some(u16::MAX),
         maximum_packet_size: Some(u32::MAX),

@@ -5,6 +5,7 @@ use wasmqtt_codec::{
 };
 use wasmqtt_core::fault::Fault;
 use wasmqtt_core::judge::Identity;
+use wasmqtt_core::limits::OnPublishRate;
 use wasmqtt_core::time::Moment;
 
 use crate::wire::{Q0, Q1, Q2, Refused, Sent, VERSIONS, Wire, clean, message, payloads, stored};
@@ -138,6 +139,7 @@ fn more_publications_in_a_second_than_allowed_close_the_connection() {
     for version in VERSIONS {
         let mut wire = Wire::new();
         wire.limits.publish_rate = Some(3);
+        wire.limits.on_publish_rate = OnPublishRate::Disconnect;
         let mut client = wire.connect(&clean(version, "c"));
         for _ in 0..3 {
             for _ in 0..3 {
@@ -149,6 +151,73 @@ fn more_publications_in_a_second_than_allowed_close_the_connection() {
             wire.send(&mut client, &Packet::Publish(message("a", "x")));
         }
         assert_eq!(client.closed, Some(Fault::MessageRateTooHigh));
+    }
+}
+
+/// Topic, the length of it, no properties, payload.
+const HEAD: usize = 4;
+
+#[test]
+fn more_bytes_in_a_second_than_allowed_close_the_connection_and_the_last_one_is_allowed() {
+    for length in [100, 101] {
+        let mut wire = Wire::new();
+        wire.limits.publish_bytes_rate = Some(200);
+        wire.limits.on_publish_rate = OnPublishRate::Disconnect;
+        let mut client = wire.connect(&clean(Version::V5, "c"));
+        for _ in 0..3 {
+            for _ in 0..2 {
+                let payload = "x".repeat(100 - HEAD);
+                wire.send(&mut client, &Packet::Publish(message("a", &payload)));
+            }
+            wire.pass(1000);
+        }
+        assert_eq!(client.closed, None);
+        let payload = "x".repeat(length - HEAD);
+        wire.send(&mut client, &Packet::Publish(message("a", &payload)));
+        assert_eq!(client.closed, None);
+        let payload = "x".repeat(100 - HEAD);
+        wire.send(&mut client, &Packet::Publish(message("a", &payload)));
+        let too_many = (length > 100).then_some(Fault::MessageRateTooHigh);
+        assert_eq!(client.closed, too_many, "{length}");
+    }
+}
+
+#[test]
+fn a_client_that_publishes_too_fast_is_read_again_when_the_second_is_over() {
+    for version in VERSIONS {
+        let mut wire = Wire::new();
+        wire.now = Moment(5_300);
+        wire.limits.publish_rate = Some(3);
+        let mut client = wire.connect(&clean(version, "c"));
+        for _ in 0..2 {
+            wire.publish(&mut client, "a", Q1, "x");
+        }
+        assert_eq!(client.connection.paused(wire.now), None);
+        wire.publish(&mut client, "a", Q1, "x");
+        assert_eq!(client.connection.paused(wire.now), Some(Moment(6_000)));
+        // One that was on its way all the same is taken, and made up for.
+        for _ in 0..3 {
+            wire.publish(&mut client, "a", Q1, "x");
+        }
+        assert_eq!(client.connection.paused(wire.now), Some(Moment(7_000)));
+        wire.now = Moment(7_000);
+        assert_eq!(client.connection.paused(wire.now), None);
+        wire.publish(&mut client, "a", Q1, "x");
+        assert_eq!((client.connection.paused(wire.now), client.closed), (None, None));
+    }
+}
+
+#[test]
+fn a_publication_larger_than_the_rate_is_followed_by_a_pause_that_makes_up_for_it() {
+    let mut wire = Wire::new();
+    wire.now = Moment(1_000);
+    wire.limits.publish_bytes_rate = Some(100);
+    let mut client = wire.connect(&clean(Version::V5, "c"));
+    for (length, until) in [(95, None), (5, Some(2_000)), (350, Some(5_000)), (49, None)] {
+        let payload = "x".repeat(length.max(HEAD) - HEAD);
+        wire.send(&mut client, &Packet::Publish(message("a", &payload)));
+        assert_eq!(client.connection.paused(wire.now), until.map(Moment), "{length}");
+        wire.now = until.map_or(wire.now, Moment);
     }
 }
 

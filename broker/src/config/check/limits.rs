@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    super::model::{Auth, Flapping, Limits, Overflow, Preset, Queue},
+    super::model::{Auth, Flapping, Limits, OnPublishRate, Overflow, Preset, Queue},
     fields::{Fields, Reporter},
     preset,
 };
@@ -110,6 +110,12 @@ fn read(fields: &mut Fields<'_>, base: &Limits) -> Limits {
             .seconds("connection_time_max", seconds(0, YEAR))
             .unwrap_or(base.connection_time_max),
         publish_rate: fields.count("publish_rate", 0..=10_000_000).unwrap_or(base.publish_rate),
+        publish_bytes_rate: fields
+            .size("publish_bytes_rate", 0..=1 << 30)
+            .unwrap_or(base.publish_bytes_rate),
+        on_publish_rate: fields
+            .word("on_publish_rate", OnPublishRate::WORDS)
+            .unwrap_or(base.on_publish_rate),
         connect_rate: fields.count("connect_rate", 0..=10_000_000).unwrap_or(base.connect_rate),
         max_sessions_per_name: fields
             .count("max_sessions_per_name", 0..=1_000_000)

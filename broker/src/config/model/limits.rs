@@ -60,6 +60,10 @@ pub struct Limits {
     pub connection_time_max: Duration,
     /// Publications of one client in a second; 0 = no bound. At most 10 000 000. Default 0.
     pub publish_rate: u32,
+    /// Bytes of their topics, properties and payloads in a second; 0 = no bound. At most 1 GiB. Default 0.
+    pub publish_bytes_rate: u32,
+    /// What becomes of a client that publishes faster. Default throttle.
+    pub on_publish_rate: OnPublishRate,
     /// CONNECTs of one listener in a second; 0 = no bound. At most 10 000 000. Default 0.
     pub connect_rate: u32,
     /// Sessions, connected or not, of one authentication name; 0 = no bound. At most 1 000 000. Default 0.
@@ -107,6 +111,8 @@ impl Default for Limits {
             message_expiry_default: Duration::ZERO,
             connection_time_max: Duration::ZERO,
             publish_rate: 0,
+            publish_bytes_rate: 0,
+            on_publish_rate: OnPublishRate::Throttle,
             connect_rate: 0,
             max_sessions_per_name: 0,
             flapping: Flapping::default(),
@@ -206,6 +212,16 @@ words! {
     }
 }
 
+words! {
+    /// What becomes of a client that publishes faster than it may.
+    OnPublishRate {
+        /// It is read later.
+        Throttle = "throttle",
+        /// It is disconnected.
+        Disconnect = "disconnect",
+    }
+}
+
 /// One value of [`Limits`], without its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) enum Bound {
@@ -214,7 +230,9 @@ pub(in crate::config) enum Bound {
     Time(Duration),
     /// A time whose zero means that there is no bound.
     TimeOrNone(Duration),
-    Overflow(Overflow),
+    Word(&'static str),
+    /// Bytes whose zero means that there is no bound.
+    BytesOrNone(u64),
     /// A count whose zero means that there is no bound.
     CountOrNone(u64),
     Flag(bool),
@@ -225,12 +243,12 @@ pub(in crate::config) enum Bound {
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Bytes(bytes) => f.write_str(&unit::size(bytes)),
+            Self::Bytes(bytes) | Self::BytesOrNone(bytes) => f.write_str(&unit::size(bytes)),
             Self::Count(count) | Self::CountOrNone(count) => count.fmt(f),
             Self::Time(time) | Self::TimeOrNone(time) | Self::Span(time) => {
                 f.write_str(&unit::duration(time))
             }
-            Self::Overflow(overflow) => overflow.fmt(f),
+            Self::Word(word) => f.write_str(word),
             Self::Flag(flag) => flag.fmt(f),
         }
     }
@@ -242,7 +260,8 @@ impl Bound {
         match (self, other) {
             (Self::Bytes(a), Self::Bytes(b)) | (Self::Count(a), Self::Count(b)) => a > b,
             (Self::Time(a), Self::Time(b)) => a > b,
-            (Self::CountOrNone(a), Self::CountOrNone(b)) => b != 0 && (a == 0 || a > b),
+            (Self::CountOrNone(a), Self::CountOrNone(b))
+            | (Self::BytesOrNone(a), Self::BytesOrNone(b)) => b != 0 && (a == 0 || a > b),
             (Self::TimeOrNone(a), Self::TimeOrNone(b)) => !b.is_zero() && (a.is_zero() || a > b),
             _ => false,
         }
@@ -260,7 +279,7 @@ impl Limits {
     ];
 
     /// Every limit under its dotted name, in the order of the annotated default configuration.
-    pub(in crate::config) fn entries(&self) -> [(&'static str, Bound); 41] {
+    pub(in crate::config) fn entries(&self) -> [(&'static str, Bound); 43] {
         // No `..`: a new limit that is not listed here does not compile.
         let Self {
             max_packet_size,
@@ -285,6 +304,8 @@ impl Limits {
             message_expiry_default,
             connection_time_max,
             publish_rate,
+            publish_bytes_rate,
+            on_publish_rate,
             connect_rate,
             max_sessions_per_name,
             flapping: Flapping { connects, within, ban },
@@ -303,7 +324,7 @@ impl Limits {
             ("session_expiry_max", Bound::Time(session_expiry_max)),
             ("queue.messages", Bound::Count(messages.into())),
             ("queue.bytes", Bound::Bytes(bytes)),
-            ("queue.overflow", Bound::Overflow(overflow)),
+            ("queue.overflow", Bound::Word(overflow.as_str())),
             ("queue.qos0", Bound::Flag(qos0)),
             ("queue.age", Bound::TimeOrNone(age)),
             ("max_connections", Bound::Count(max_connections.into())),
@@ -322,6 +343,8 @@ impl Limits {
             ("message_expiry_default", Bound::Span(message_expiry_default)),
             ("connection_time_max", Bound::TimeOrNone(connection_time_max)),
             ("publish_rate", Bound::CountOrNone(publish_rate.into())),
+            ("publish_bytes_rate", Bound::BytesOrNone(publish_bytes_rate.into())),
+            ("on_publish_rate", Bound::Word(on_publish_rate.as_str())),
             ("connect_rate", Bound::CountOrNone(connect_rate.into())),
             ("max_sessions_per_name", Bound::CountOrNone(max_sessions_per_name.into())),
             ("flapping.connects", Bound::CountOrNone(connects.into())),

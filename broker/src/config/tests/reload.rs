@@ -114,7 +114,7 @@ fn every_limit_is_compared_and_named_once() {
     for line in limits.lines() {
         let (key, old) = line.split_once(" = ").unwrap();
         let new = match key {
-            "queue.overflow" => "\"disconnect\"".to_owned(),
+            "queue.overflow" | "on_publish_rate" => "\"disconnect\"".to_owned(),
             _ if old == "false" => "true".to_owned(),
             _ if old.contains('B') => "\"2KiB\"".to_owned(),
             _ if old.contains('"') => "\"7s\"".to_owned(),

@@ -43,6 +43,8 @@ message_expiry_max = "73s"
 message_expiry_default = "75s"
 connection_time_max = "76s"
 publish_rate = 77
+publish_bytes_rate = "78KiB"
+on_publish_rate = "disconnect"
 connect_rate = 78
 keep_alive_min = "79s"
 max_sessions_per_name = 74
@@ -150,6 +152,8 @@ fn every_key_is_read() {
         [limits.message_expiry_default, limits.connection_time_max, limits.keep_alive_min];
     assert_eq!(seconds.map(|time| time.as_secs()), [75, 76, 79]);
     assert_eq!((limits.publish_rate, limits.connect_rate), (77, 78));
+    let rate = (limits.publish_bytes_rate, limits.on_publish_rate);
+    assert_eq!(rate, (78 << 10, super::super::OnPublishRate::Disconnect));
     assert_eq!(config.limits.retained_expiry_max.as_secs(), 82);
     assert!(limits.queue.qos0);
     assert_eq!((limits.flapping.connects, limits.flapping.within.as_secs()), (75, 76));
@@ -229,7 +233,7 @@ fn every_key_of_a_plugin_is_read() {
     assert_eq!(plugin.limits.http_time, Duration::from_secs(1));
     assert_eq!((plugin.limits.http_request, plugin.limits.http_reply), (1 << 10, 2 << 10));
     assert_eq!(plugin.limits.http_at_once, 3);
-    assert_eq!(plugin.location.to_string(), "wasmqtt.toml:77");
+    assert_eq!(plugin.location.to_string(), "wasmqtt.toml:79");
     let text: Vec<_> = EVERYTHING.lines().collect();
     let location = &good(EVERYTHING).listeners[0].location;
     assert!(text[location.line as usize - 1].starts_with("bind"), "where it would not be opened");
