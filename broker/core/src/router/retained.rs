@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmqtt_codec::topic::{self, levels};
 
-use crate::levels::{Content, Levels, NodeId, ROOT};
+use crate::levels::{Content, Levels, Node, NodeId, ROOT};
 use crate::limits::{DEEP_TOPIC, REPLAY_AT_ONCE, REPLAY_PLACES, TOPIC_LEVEL};
 use crate::message::Message;
 use crate::time::Moment;
@@ -134,7 +134,9 @@ impl Retained {
             }
             let Some(node) = self.topics.get(id) else { continue };
             // A leading wildcard does not match a topic that begins with `$` [MQTT-4.7.2-1].
-            let visible = |name: &str| id != ROOT || !name.starts_with('$');
+            let visible = |(_, below): &(NodeId, &Node<_>)| {
+                id != ROOT || !below.level().starts_with('$')
+            };
             let kept = node.content.iter().filter(|kept| !kept.is_over(now));
             let keep = kept.map(|kept| Arc::clone(&kept.message));
             match names.get(depth) {
@@ -142,14 +144,16 @@ impl Retained {
                 Some(&"#") => {
                     found.extend(keep);
                     // Stay at `#`: everything below matches too.
-                    let below = node.children().filter(|(name, _)| visible(name));
-                    pending.extend(below.map(|(_, child)| (child, depth)));
+                    let below = self.topics.children(id).filter(visible);
+                    pending.extend(below.map(|(child, _)| (child, depth)));
                 }
                 Some(&"+") => {
-                    let below = node.children().filter(|(name, _)| visible(name));
-                    pending.extend(below.map(|(_, child)| (child, depth + 1)));
+                    let below = self.topics.children(id).filter(visible);
+                    pending.extend(below.map(|(child, _)| (child, depth + 1)));
                 }
-                Some(name) => pending.extend(node.child(name).map(|child| (child, depth + 1))),
+                Some(name) => {
+                    pending.extend(self.topics.child(id, name).map(|child| (child, depth + 1)));
+                }
             }
         }
         // The tree knows no order of its own; the same broker must say the same twice.

@@ -1,5 +1,7 @@
 //! Filters, level by level. Must not know messages: it answers which subscribers a topic has.
 
+mod subscribers;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -10,6 +12,7 @@ use super::share::{Choice, Group};
 use crate::levels::{Content, Levels, NodeId};
 use crate::mailbox::Mailbox;
 use crate::subscription::{SharedStrategy, SubscriptionOptions};
+use subscribers::Subscribers;
 
 /// One subscription at one filter.
 #[derive(Clone, Debug)]
@@ -23,15 +26,14 @@ pub(crate) struct Subscriber {
 /// Who holds one filter.
 #[derive(Debug, Default)]
 struct Holders {
-    /// By key: thousands may hold the same filter.
-    subscribers: HashMap<u64, Subscriber, RandomState>,
-    /// By name: one filter may have a hundred thousand.
-    groups: BTreeMap<Box<str>, Group>,
+    subscribers: Subscribers,
+    /// By name: one filter may have a hundred thousand. Most have none.
+    groups: Option<Box<BTreeMap<Box<str>, Group>>>,
 }
 
 impl Content for Holders {
     fn is_bare(&self) -> bool {
-        self.subscribers.is_empty() && self.groups.is_empty()
+        matches!(self.subscribers, Subscribers::None) && self.groups.is_none()
     }
 }
 
@@ -78,9 +80,10 @@ impl Trie {
     pub(crate) fn insert(&mut self, pattern: &str, share: Option<&str>, subscriber: Subscriber) {
         let Some(id) = self.levels.make(pattern) else { return };
         let is_new = match share {
-            None => self.levels.content_mut(id).is_some_and(|holders| {
-                holders.subscribers.insert(subscriber.key, subscriber).is_none()
-            }),
+            None => {
+                let holders = self.levels.content_mut(id);
+                holders.is_some_and(|holders| holders.subscribers.insert(subscriber))
+            }
             Some(name) => self.join(id, pattern, name, subscriber),
         };
         self.count += usize::from(is_new);
@@ -88,7 +91,8 @@ impl Trie {
 
     fn join(&mut self, id: NodeId, pattern: &str, name: &str, subscriber: Subscriber) -> bool {
         let Some(node) = self.levels.content_mut(id) else { return false };
-        if let Some(group) = node.groups.get_mut(name) {
+        let groups = node.groups.get_or_insert_default();
+        if let Some(group) = groups.get_mut(name) {
             return group.place(subscriber);
         }
         self.groups = self.groups.wrapping_add(1);
@@ -104,16 +108,20 @@ impl Trie {
         let choice = Choice { strategy, number: self.groups, turn };
         let mut group = Group::new(name, pattern, choice);
         group.place(subscriber);
-        node.groups.insert(name.into(), group);
+        groups.insert(name.into(), group);
         true
     }
 
     fn leave(&mut self, id: NodeId, name: &str, key: u64) -> bool {
         let Some(node) = self.levels.content_mut(id) else { return false };
-        let Some(group) = node.groups.get_mut(name) else { return false };
+        let Some(groups) = &mut node.groups else { return false };
+        let Some(group) = groups.get_mut(name) else { return false };
         let removed = group.take(key);
         if group.is_empty() {
-            node.groups.remove(name);
+            groups.remove(name);
+            if groups.is_empty() {
+                node.groups = None;
+            }
             if let Some((_, groups)) = self.turns.get_mut(name) {
                 *groups -= 1;
                 if *groups == 0 {
@@ -127,7 +135,7 @@ impl Trie {
     /// The group of this name at this very pattern.
     pub(crate) fn group(&self, pattern: &str, name: &str) -> Option<&Group> {
         let node = self.levels.get(self.levels.find(pattern)?)?;
-        node.content.groups.get(name)
+        node.content.groups.as_ref()?.get(name)
     }
 
     /// Subscriptions, members of share groups included.
@@ -140,12 +148,8 @@ impl Trie {
         let Some(id) = self.levels.find(pattern) else { return false };
         let removed = match share {
             None => {
-                let Some(node) = self.levels.content_mut(id) else { return false };
-                let removed = node.subscribers.remove(&key).is_some();
-                if node.subscribers.is_empty() {
-                    node.subscribers = HashMap::default();
-                }
-                removed
+                let holders = self.levels.content_mut(id);
+                holders.is_some_and(|holders| holders.subscribers.remove(key))
             }
             Some(name) => self.leave(id, name, key),
         };
@@ -162,8 +166,8 @@ impl Trie {
         mut groups: impl FnMut(&'t Group),
     ) {
         self.levels.matching(topic, |node| {
-            node.content.subscribers.values().for_each(&mut subscribers);
-            node.content.groups.values().for_each(&mut groups);
+            node.content.subscribers.iter().for_each(&mut subscribers);
+            node.content.groups.iter().flat_map(|all| all.values()).for_each(&mut groups);
         });
     }
 
