@@ -41,7 +41,7 @@ use clock::Clock;
 use config::Config;
 use listen::{Listeners, Plan};
 use patience::Patience;
-use worker::{Shared, Workers};
+use worker::{Common, Workers};
 
 /// How long connected clients have to take their DISCONNECT.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -117,7 +117,7 @@ impl Server {
         let (stopping, stopped) = tokio::sync::watch::channel(false);
         let most = config.limits.max_authentications;
         let patience = Patience::new(most);
-        let shared = Shared {
+        let shared = Arc::new(Common {
             broker: Arc::clone(&broker),
             gate: sandbox.gate(),
             patient_judge: {
@@ -129,7 +129,7 @@ impl Server {
             clock,
             outbox: sandbox.outbox(),
             stopping: stopped,
-        };
+        });
         let judges = (0..count).map(|worker| (sandbox.judge(worker), sandbox.outlet())).collect();
         let workers = Workers::start(judges, &shared).context("cannot start the workers")?;
         let workers = Arc::new(workers);

@@ -98,7 +98,7 @@ impl Settings {
 pub(crate) struct Seat {
     listener: Arc<Listener>,
     /// That of its address; none as long as that is not known.
-    place: Option<Place>,
+    place: Option<Box<Place>>,
     is_shaking_hands: bool,
 }
 
@@ -214,7 +214,7 @@ impl Seat {
             (settings.max_connections_per_address, settings.connection_rate_per_address);
         if let Some(address) = peer.ip().filter(|_| most > 0 || rate > 0) {
             let place = self.listener.addresses.enter(address, now, most, rate);
-            self.place = Some(place.map_err(Full::Address)?);
+            self.place = Some(Box::new(place.map_err(Full::Address)?));
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use wasmqtt_sandbox::{Outbox, Outlet, Publication};
 
 use crate::clock::Clock;
 use crate::count::Counters;
-use crate::drive;
+use crate::drive::{self, Life};
 use crate::listen::{Detached, Seat};
 use crate::patience::Patience;
 use crate::transport::Peer;
@@ -82,9 +82,11 @@ impl Local {
     }
 }
 
-/// What all workers share.
-#[derive(Clone)]
-pub(crate) struct Shared {
+/// What all workers share; every connection holds it.
+pub(crate) type Shared = Arc<Common>;
+
+/// See [`Shared`].
+pub(crate) struct Common {
     /// Sessions and routing.
     pub(crate) broker: Arc<Broker>,
     /// Who may enter.
@@ -265,11 +267,8 @@ async fn work(
                 with_local(|local| local.counters.connections += 1);
                 match stream.attach() {
                     Ok(stream) => {
-                        let shared = shared.clone();
-                        tokio::spawn(async move {
-                            drive::drive(stream, peer, seat, shared).await;
-                            drop(count);
-                        });
+                        let shared = Shared::clone(&shared);
+                        tokio::spawn(Life::new(stream, peer, seat, count, shared));
                     }
                     Err(error) => tracing::error!(%peer, %error, "cannot register a connection"),
                 }
@@ -305,7 +304,7 @@ async fn work(
 }
 
 /// Counts a connection of a worker down when it is over.
-struct Count(Arc<AtomicUsize>);
+pub(crate) struct Count(Arc<AtomicUsize>);
 
 impl Drop for Count {
     fn drop(&mut self) {

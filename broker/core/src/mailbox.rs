@@ -137,7 +137,7 @@ impl Mailbox {
         inner.waker = None;
         if !inner.bound.qos0 {
             inner.queue.retain(|delivery| delivery.qos != QoS::AtMostOnce);
-            inner.queue.replays.retain(|(_, replay)| replay.options.qos != QoS::AtMostOnce);
+            inner.queue.retain_replays(|replay| replay.options.qos != QoS::AtMostOnce);
             inner.bytes = inner.queue.live_bytes();
         }
     }
@@ -209,8 +209,8 @@ impl Mailbox {
     /// to wait here, a note to read them from the store in time. A note for the same filter is replaced.
     pub(crate) fn push_retained(&self, replay: Replay, found: Option<Vec<Delivery>>) {
         let mut inner = self.inner.lock();
-        inner.queue.replays.retain(|(_, other)| other.filter != replay.filter);
-        let waiting = inner.queue.stored.len();
+        inner.queue.retain_replays(|other| other.filter != replay.filter);
+        let waiting = inner.queue.stored();
         match found.filter(|found| waiting + found.len() <= REPLAY_AT_ONCE) {
             _ if inner.closed => return,
             Some(found) => found.into_iter().for_each(|one| inner.queue.push_back(one)),
@@ -236,17 +236,12 @@ impl Mailbox {
             return;
         }
         inner.queue.refill(read);
-        match (rest, inner.queue.replays.front_mut()) {
-            (Some(rest), Some((_, replay))) => *replay = rest,
-            _ => {
-                inner.queue.replays.pop_front();
-            }
-        }
+        inner.queue.go_on(rest);
     }
 
     /// Reads nothing more from the store for this filter.
     pub(crate) fn end_replay(&self, filter: &str) {
-        self.inner.lock().queue.replays.retain(|(_, replay)| &*replay.filter != filter);
+        self.inner.lock().queue.retain_replays(|replay| &*replay.filter != filter);
     }
 
     /// Leaves a delivery if nothing has to give way for it and `whom` is met; else it comes back.

@@ -8,37 +8,107 @@ mod renew;
 mod turn;
 mod wire;
 
-use std::future::poll_fn;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use wasmqtt_codec::ReasonCode;
-use wasmqtt_core::connection::Departure;
+use wasmqtt_core::connection::{Connection, Departure};
 use wasmqtt_core::mailbox::Notice;
 
 use crate::count::Ending;
 use crate::listen::{Accepted, Seat};
 use crate::transport::Peer;
-use crate::worker::{Shared, with_local};
+use crate::worker::{Count, Shared, with_local};
 pub(crate) use park::see_through;
 use turn::{Driver, Ended};
+use wire::Wire;
 
-/// Serves one connection from its first byte to its last.
-pub(crate) async fn drive(accepted: Accepted, peer: Peer, mut seat: Seat, shared: Shared) {
-    // Boxed: what the handshake needs is gone once it is done, and most connections are idle for most of their
-    // lives.
-    let entered = Box::pin(enter::enter(accepted, peer, &mut seat, shared.clone()));
-    let Some((wire, connection)) = entered.await else { return };
-    seat.end_handshake();
-    let mut driver = Driver::new(wire, connection, seat.listener(), shared);
-    if seat.listener().is_closed() {
-        // While it entered, those who had were told.
-        driver.session.mailbox.notify(Notice::Disconnect(ReasonCode::AdministrativeAction));
+/// One connection from its first byte to its last.
+///
+/// Written by hand, because most connections are idle for most of their lives: what the handshake and the end need is
+/// boxed and there only as long as they last, and nothing lies in it twice.
+pub(crate) struct Life {
+    stage: Stage,
+    shared: Shared,
+    _count: Count,
+}
+
+type Entering = dyn Future<Output = (Seat, Option<(Wire, Connection)>)> + Send;
+
+#[expect(clippy::large_enum_variant, reason = "nearly all connections are being served")]
+enum Stage {
+    Entering(Pin<Box<Entering>>),
+    Serving(Driver, Seat),
+    Leaving(Pin<Box<dyn Future<Output = ()> + Send>>),
+    Over,
+}
+
+impl Life {
+    pub(crate) fn new(
+        accepted: Accepted,
+        peer: Peer,
+        mut seat: Seat,
+        count: Count,
+        shared: Shared,
+    ) -> Self {
+        let theirs = Shared::clone(&shared);
+        let entering = async move {
+            let entered = enter::enter(accepted, peer, &mut seat, theirs).await;
+            (seat, entered)
+        };
+        Self { stage: Stage::Entering(Box::pin(entering)), shared, _count: count }
     }
-    let ended = poll_fn(|cx| driver.poll(cx)).await;
+}
+
+impl Future for Life {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            self.stage = match &mut self.stage {
+                Stage::Serving(driver, _) => {
+                    let ended = ready!(driver.poll(cx));
+                    match std::mem::replace(&mut self.stage, Stage::Over) {
+                        Stage::Serving(driver, seat) => {
+                            Stage::Leaving(Box::pin(leave(driver, seat, ended)))
+                        }
+                        other => other,
+                    }
+                }
+                Stage::Entering(entering) => {
+                    let (mut seat, entered) = ready!(entering.as_mut().poll(cx));
+                    let Some((wire, connection)) = entered else {
+                        self.stage = Stage::Over;
+                        return Poll::Ready(());
+                    };
+                    seat.end_handshake();
+                    let shared = Shared::clone(&self.shared);
+                    let driver = Driver::new(wire, connection, seat.listener(), shared);
+                    if seat.listener().is_closed() {
+                        // While it entered, those who had were told.
+                        let notice = Notice::Disconnect(ReasonCode::AdministrativeAction);
+                        driver.session.mailbox.notify(notice);
+                    }
+                    Stage::Serving(driver, seat)
+                }
+                Stage::Leaving(leaving) => {
+                    ready!(leaving.as_mut().poll(cx));
+                    Stage::Over
+                }
+                Stage::Over => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+async fn leave(mut driver: Driver, seat: Seat, ended: Ended) {
     driver.say_goodbye(&ended);
     driver.see_through().await;
     depart(&driver, &ended);
     driver.log(&ended);
     driver.close().await;
+    drop(seat);
 }
 
 fn depart(driver: &Driver, ended: &Ended) {

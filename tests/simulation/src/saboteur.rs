@@ -168,7 +168,7 @@ impl Saboteur {
     fn share_again(&mut self, broker: &Broker, now: Moment, own: &str, deliveries: &[Delivery]) {
         let filters = |id: &str| -> Vec<Box<str>> {
             let session = broker.session(id);
-            let filters = session.map(|s| s.state.lock().subscriptions.keys().cloned().collect());
+            let filters = session.map(|s| s.state.lock().subscriptions.filters().map(Box::from).collect());
             filters.unwrap_or_default()
         };
         let shares = filters(own);

@@ -263,7 +263,7 @@ impl Broker {
         let held: Vec<_> = state
             .subscriptions
             .iter()
-            .map(|(filter, options)| (filter.clone(), options.qos))
+            .map(|(filter, options)| (Box::<str>::from(filter), options.qos))
             .collect();
         drop(state);
         subscriptions(lane, now, client, held.iter().map(|(filter, qos)| (&**filter, *qos)))

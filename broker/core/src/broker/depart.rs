@@ -150,7 +150,7 @@ impl Broker {
                 of_session(Kind::SessionEnded, session, client.as_ref())
             });
         }
-        for filter in subscriptions.keys() {
+        for filter in subscriptions.filters() {
             if let Ok(filter) = Filter::parse(filter) {
                 self.router.unsubscribe(filter, session.key);
             }

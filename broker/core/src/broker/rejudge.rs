@@ -68,7 +68,8 @@ impl Broker {
     ) -> Vec<Box<str>> {
         let held: Vec<_> = {
             let state = session.state.lock();
-            state.subscriptions.iter().map(|(filter, options)| (filter.clone(), *options)).collect()
+            let held = state.subscriptions.iter();
+            held.map(|(filter, options)| (Box::<str>::from(filter), *options)).collect()
         };
         let mut denied = Vec::new();
         for (name, options) in held {
@@ -110,7 +111,7 @@ impl Broker {
         }
         if !denied.is_empty() {
             let left: Vec<Box<str>> =
-                { session.state.lock().subscriptions.keys().cloned().collect() };
+                { session.state.lock().subscriptions.filters().map(Into::into).collect() };
             let patterns: Vec<&str> = left
                 .iter()
                 .filter_map(|filter| Filter::parse(filter).ok())

@@ -108,11 +108,11 @@ impl Broker {
             identifier,
         };
         let mut state = session.state.lock();
-        let is_new = !state.subscriptions.contains_key(filter.as_str());
+        let is_new = state.subscriptions.get(filter.as_str()).is_none();
         if state.ended || is_new && state.subscriptions.len() >= limits.max_subscriptions as usize {
             return Err(no(ReasonCode::QuotaExceeded));
         }
-        state.subscriptions.insert(filter.as_str().into(), options);
+        state.subscriptions.insert(filter.as_str(), options);
         drop(state);
         self.align(filter, session);
         if is_new && filter.share().is_some() {
@@ -147,7 +147,7 @@ impl Broker {
             let Ok(filter) = Filter::parse(filter) else {
                 return ReasonCode::TopicFilterInvalid;
             };
-            let known = session.state.lock().subscriptions.remove(filter.as_str()).is_some();
+            let known = session.state.lock().subscriptions.remove(filter.as_str());
             self.align(filter, session);
             session.mailbox.end_replay(filter.as_str());
             self.pass_on(now, filter, session);

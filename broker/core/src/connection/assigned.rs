@@ -37,16 +37,18 @@ pub(crate) enum Form {
 
 impl Assigned {
     /// At most `most` aliases; none when it is zero.
-    pub(crate) fn new(most: u16) -> Self {
+    pub(crate) fn new(most: u16) -> Option<Self> {
         let most = usize::from(most);
-        Self { by_topic: HashMap::default(), slots: Vec::new(), most, hand: 0 }
+        (most > 0).then(|| Self {
+            by_topic: HashMap::default(),
+            slots: Vec::new(),
+            most,
+            hand: 0,
+        })
     }
 
     /// How `topic` is to be written; none without an alias.
     pub(crate) fn form(&mut self, topic: &str) -> Option<Form> {
-        if self.most == 0 {
-            return None;
-        }
         if let Some(alias) = self.by_topic.get(topic) {
             if let Some(slot) = self.slots.get_mut(usize::from(alias.get()) - 1) {
                 slot.used = true;
@@ -102,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_first_use_introduces_and_the_next_ones_need_no_topic() {
-        let mut assigned = Assigned::new(2);
+        let mut assigned = Assigned::new(2).unwrap();
         assert_eq!(use_topic(&mut assigned, "a"), Form::New(alias(1)));
         assert_eq!(use_topic(&mut assigned, "b"), Form::New(alias(2)));
         assert_eq!(use_topic(&mut assigned, "a"), Form::Known(alias(1)));
@@ -110,7 +112,7 @@ mod tests {
 
     #[test]
     fn an_alias_whose_packet_was_not_written_is_not_known() {
-        let mut assigned = Assigned::new(1);
+        let mut assigned = Assigned::new(1).unwrap();
         assert_eq!(assigned.form("a"), Some(Form::New(alias(1))));
         assert_eq!(assigned.form("a"), Some(Form::New(alias(1))));
         assert_eq!(assigned.form("b"), Some(Form::New(alias(1))));
@@ -118,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_full_table_takes_over_what_was_not_used_and_never_grows() {
-        let mut assigned = Assigned::new(2);
+        let mut assigned = Assigned::new(2).unwrap();
         use_topic(&mut assigned, "a");
         use_topic(&mut assigned, "b");
         assert_eq!(use_topic(&mut assigned, "c"), Form::New(alias(1)));
@@ -130,6 +132,6 @@ mod tests {
 
     #[test]
     fn a_client_that_allows_none_gets_none() {
-        assert_eq!(Assigned::new(0).form("a"), None);
+        assert!(Assigned::new(0).is_none());
     }
 }

@@ -81,7 +81,8 @@ pub struct Connection {
     /// Open since a connection before, and not yet sent again: the window had no place for them.
     unsent: VecDeque<PacketId>,
     aliases: Aliases,
-    assigned: Assigned,
+    /// None when the client takes no aliases.
+    assigned: Option<Box<Assigned>>,
     limits: Arc<Limits>,
     rate: Rate,
     /// Of a client that named a method in CONNECT.
@@ -108,7 +109,7 @@ impl Connection {
             room: usize::from(window),
             unsent: VecDeque::new(),
             aliases: Aliases::new(admission.limits.topic_alias_maximum),
-            assigned: Assigned::new(hello.topic_alias_maximum.min(ASSIGNED_ALIASES)),
+            assigned: Assigned::new(hello.topic_alias_maximum.min(ASSIGNED_ALIASES)).map(Box::new),
             limits: admission.limits,
             rate: Rate::default(),
             authentication: hello.standing(now, &admission.client.id),

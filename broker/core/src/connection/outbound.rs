@@ -99,7 +99,7 @@ impl Connection {
             return false;
         }
         let publish = Publish { packet_id, dup, ..publish(now, delivery) };
-        match self.assigned.form(publish.topic) {
+        match self.assigned.as_mut().and_then(|assigned| assigned.form(publish.topic)) {
             None => self.write(&publish, out),
             // Instead of a topic of one or two bytes, the alias itself may be too much.
             Some(Form::Known(alias)) => {
@@ -108,7 +108,9 @@ impl Connection {
             Some(Form::New(alias)) => {
                 let topic = publish.topic;
                 if self.write(&aliased(topic, alias, publish), out) {
-                    self.assigned.introduce(alias, topic);
+                    if let Some(assigned) = &mut self.assigned {
+                        assigned.introduce(alias, topic);
+                    }
                     return true;
                 }
                 // The alias itself may have been too much.

@@ -5,19 +5,29 @@ use std::collections::VecDeque;
 use super::{Delivery, Replay};
 use crate::time::Moment;
 
-/// What waits, in the order it came. Retained messages stand apart, so that the oldest published one is found
-/// without a walk over them; and so do those that are still to be read from the store.
+/// Places that a queue keeps while it is empty, at most.
+const LONG: usize = 1024;
+
+/// What waits, in the order it came.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     pub(super) live: VecDeque<(i64, Delivery)>,
-    pub(super) stored: VecDeque<(i64, Delivery)>,
-    pub(super) replays: VecDeque<(i64, Replay)>,
-    /// From which place on messages came, and when the first of them did. Few: see [`Waiting::note`].
-    marks: VecDeque<(i64, Moment)>,
+    /// Most mailboxes have none of it for most of their lives.
+    rare: Option<Box<Rare>>,
     /// The place of the first; what is given back goes before it.
     first: i64,
     /// The place behind the last.
     next: i64,
+}
+
+/// Retained messages stand apart, so that the oldest published one is found without a walk over them; and so do those that
+/// are still to be read from the store.
+#[derive(Debug, Default)]
+struct Rare {
+    stored: VecDeque<(i64, Delivery)>,
+    replays: VecDeque<(i64, Replay)>,
+    /// From which place on messages came, and when the first of them did. Few: see [`Waiting::note`].
+    marks: VecDeque<(i64, Moment)>,
 }
 
 /// What comes next.
@@ -30,7 +40,11 @@ pub(super) enum Front<'a> {
 
 impl Waiting {
     fn side(&mut self, stored: bool) -> &mut VecDeque<(i64, Delivery)> {
-        if stored { &mut self.stored } else { &mut self.live }
+        if stored { &mut self.rare().stored } else { &mut self.live }
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     pub(super) fn push_back(&mut self, delivery: Delivery) {
@@ -46,7 +60,30 @@ impl Waiting {
 
     pub(super) fn push_replay(&mut self, replay: Replay) {
         let place = self.take_place();
-        self.replays.push_back((place, replay));
+        self.rare().replays.push_back((place, replay));
+    }
+
+    /// Retained messages that wait.
+    pub(super) fn stored(&self) -> usize {
+        self.rare.as_ref().map_or(0, |rare| rare.stored.len())
+    }
+
+    /// Those that are still to be read and are not `kept` are not read any more.
+    pub(super) fn retain_replays(&mut self, mut keep: impl FnMut(&Replay) -> bool) {
+        if let Some(rare) = &mut self.rare {
+            rare.replays.retain(|(_, replay)| keep(replay));
+        }
+    }
+
+    /// The replay that comes first goes on like this, or is done with.
+    pub(super) fn go_on(&mut self, rest: Option<Replay>) {
+        let Some(rare) = &mut self.rare else { return };
+        match (rest, rare.replays.front_mut()) {
+            (Some(rest), Some((_, replay))) => *replay = rest,
+            _ => {
+                rare.replays.pop_front();
+            }
+        }
     }
 
     fn take_place(&mut self) -> i64 {
@@ -57,22 +94,28 @@ impl Waiting {
 
     /// Puts what was read for the replay that comes next into its place, ahead of what is still to be read.
     pub(super) fn refill(&mut self, deliveries: Vec<Delivery>) {
-        let Some((place, _)) = self.replays.front() else { return };
+        let Some(rare) = &mut self.rare else { return };
+        let Some((place, _)) = rare.replays.front() else { return };
         for delivery in deliveries.into_iter().rev() {
-            self.stored.push_front((*place, delivery));
+            rare.stored.push_front((*place, delivery));
         }
     }
 
     fn is_stored_next(&self) -> bool {
-        match (self.live.front(), self.stored.front()) {
+        let stored = self.rare.as_ref().and_then(|rare| rare.stored.front());
+        match (self.live.front(), stored) {
             (Some((live, _)), Some((stored, _))) => stored < live,
-            (live, _) => live.is_none(),
+            (live, stored) => live.is_none() && stored.is_some(),
         }
     }
 
     pub(super) fn front(&self) -> Option<Front<'_>> {
-        let side = if self.is_stored_next() { &self.stored } else { &self.live };
-        match (side.front(), self.replays.front()) {
+        let live = self.live.front();
+        let Some(rare) = &self.rare else {
+            return live.map(|(_, delivery)| Front::Delivery(delivery));
+        };
+        let next = if self.is_stored_next() { rare.stored.front() } else { live };
+        match (next, rare.replays.front()) {
             (Some((place, delivery)), Some((replay, _))) if place <= replay => {
                 Some(Front::Delivery(delivery))
             }
@@ -93,15 +136,19 @@ impl Waiting {
 
     pub(super) fn retain(&mut self, keep: impl Fn(&Delivery) -> bool) {
         self.live.retain(|(_, delivery)| keep(delivery));
-        self.stored.retain(|(_, delivery)| keep(delivery));
+        if let Some(rare) = &mut self.rare {
+            rare.stored.retain(|(_, delivery)| keep(delivery));
+        }
     }
 
     /// Notes that a message comes now, where messages must not wait for ever. One note stands for an eighth of `age`, so
     /// there are never more than a dozen.
     pub(super) fn note(&mut self, now: Moment, age: u32) {
         let is_due = |(_, at): &(i64, Moment)| at.0 + step(age) <= now.0;
-        if self.marks.back().is_none_or(is_due) {
-            self.marks.push_back((self.next, now));
+        let next = self.next;
+        let marks = &mut self.rare().marks;
+        if marks.back().is_none_or(is_due) {
+            marks.push_back((next, now));
         }
     }
 
@@ -109,9 +156,10 @@ impl Waiting {
     pub(super) fn forget_old(&mut self, now: Moment, age: u32) -> usize {
         let is_over = |(_, at): &(i64, Moment)| at.0 + step(age) + millis(age) <= now.0;
         let mut end = None;
-        while self.marks.front().is_some_and(is_over) {
-            self.marks.pop_front();
-            end = Some(self.marks.front().map_or(self.next, |(place, _)| *place));
+        let Some(Rare { marks, .. }) = self.rare.as_deref_mut() else { return 0 };
+        while marks.front().is_some_and(is_over) {
+            marks.pop_front();
+            end = Some(marks.front().map_or(self.next, |(place, _)| *place));
         }
         let Some(end) = end else { return 0 };
         let before = self.live.len();
@@ -123,15 +171,19 @@ impl Waiting {
 
     #[cfg(test)]
     pub(super) fn notes(&self) -> usize {
-        self.marks.len()
+        self.rare.as_ref().map_or(0, |rare| rare.marks.len())
     }
 
     /// Gives memory back once a long queue is empty.
     pub(super) fn shrink(&mut self) {
-        for side in [&mut self.live, &mut self.stored] {
-            if side.is_empty() && side.capacity() > 1024 {
-                *side = VecDeque::new();
-            }
+        if self.live.is_empty() && self.live.capacity() > LONG {
+            self.live = VecDeque::new();
+        }
+        let is_over = |rare: &Rare| {
+            rare.stored.is_empty() && rare.replays.is_empty() && rare.marks.is_empty()
+        };
+        if self.rare.as_deref().is_some_and(is_over) {
+            self.rare = None;
         }
     }
 
@@ -140,7 +192,8 @@ impl Waiting {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.live.len() + self.stored.len() + self.replays.len()
+        let rare = self.rare.as_ref().map_or(0, |rare| rare.stored.len() + rare.replays.len());
+        self.live.len() + rare
     }
 
     /// Takes out what was published and is `wanted`; what remains stays in order.

@@ -4,9 +4,10 @@
 
 pub mod inflight;
 pub mod registry;
+pub mod subscriptions;
 pub mod will;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -15,9 +16,9 @@ use wasmqtt_codec::PacketId;
 use crate::client::Client;
 use crate::limits::Queue;
 use crate::mailbox::Mailbox;
-use crate::subscription::SubscriptionOptions;
 use crate::time::Moment;
 use inflight::Inflight;
+use subscriptions::Subscriptions;
 use will::Will;
 
 /// One client's session. Shared by its connection, the registry and the timers; each takes the lock for one
@@ -52,8 +53,8 @@ pub struct State {
     /// Packet identifiers of QoS 2 publications received and not released [MQTT-4.3.3-10]; bounded by Receive
     /// Maximum.
     pub received: BTreeSet<PacketId>,
-    /// By filter as the client wrote it, `$share` included.
-    pub subscriptions: BTreeMap<Box<str>, SubscriptionOptions>,
+    /// What it asked for.
+    pub subscriptions: Subscriptions,
     /// Left by the client.
     pub will: Option<Box<Will>>,
     /// When the will is to be published, while the client is away.

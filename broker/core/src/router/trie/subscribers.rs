@@ -13,6 +13,7 @@ pub(super) enum Subscribers {
     #[default]
     None,
     One(Subscriber),
+    #[expect(clippy::box_collection, reason = "a map of its own size would make every node larger")]
     Many(Box<HashMap<u64, Subscriber, RandomState>>),
 }
 
