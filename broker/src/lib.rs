@@ -5,6 +5,7 @@
 mod admin;
 mod ask;
 mod assemble;
+mod bell;
 mod clock;
 pub mod config;
 mod count;
@@ -37,6 +38,7 @@ use wasmqtt_core::broker::Broker;
 use wasmqtt_core::redirect::Redirect;
 use wasmqtt_sandbox::{LoadError, Options, Sandbox};
 
+use bell::Bells;
 use clock::Clock;
 use config::Config;
 use listen::{Listeners, Plan};
@@ -128,6 +130,7 @@ impl Server {
             patience: patience.clone(),
             clock,
             outbox: sandbox.outbox(),
+            bells: Bells::new(count),
             stopping: stopped,
         });
         let judges = (0..count).map(|worker| (sandbox.judge(worker), sandbox.outlet())).collect();

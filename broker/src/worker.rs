@@ -15,6 +15,7 @@ use wasmqtt_core::judge::{Gate, Judge, Refusal};
 use wasmqtt_core::mailbox::Delivery;
 use wasmqtt_sandbox::{Outbox, Outlet, Publication};
 
+use crate::bell::Bells;
 use crate::clock::Clock;
 use crate::count::Counters;
 use crate::drive::{self, Life};
@@ -52,11 +53,19 @@ pub(crate) struct Local {
     /// Where events go at the end of a turn.
     outlet: Outlet,
     shared: Shared,
+    number: u32,
     /// Of this worker.
     connections: Arc<AtomicUsize>,
 }
 
 impl Local {
+    /// Wakes whom messages were left for.
+    pub(crate) fn wake(&mut self) {
+        if !self.lane.wakes.is_empty() {
+            self.shared.bells.ring(self.number, &mut self.lane.wakes);
+        }
+    }
+
     /// Has wills judged that became due and would have this worker wait. The worker has as many connections more until
     /// they are published.
     #[cold]
@@ -97,6 +106,8 @@ pub(crate) struct Common {
     pub(crate) control: Handle,
     /// How many of them, and whose turn it is.
     pub(crate) patience: Patience,
+    /// How workers wake each other's connections.
+    pub(crate) bells: Bells,
     /// The one clock.
     pub(crate) clock: Clock,
     /// What plugins publish.
@@ -112,6 +123,7 @@ pub(crate) fn with_local<R>(work: impl FnOnce(&mut Local) -> R) -> Option<R> {
         let mut local = local.try_borrow_mut().ok()?;
         let local = local.as_mut()?;
         let result = work(local);
+        local.wake();
         if !local.lane.events.is_empty() {
             local.outlet.send(&local.lane.events.take());
         }
@@ -168,6 +180,7 @@ impl Workers {
                         counters: Counters::default(),
                         outlet,
                         shared: theirs,
+                        number: number_too,
                         connections,
                     }));
                     runtime.block_on(work(number, shared, inbox, count));
@@ -260,6 +273,7 @@ async fn work(
         tokio::spawn(keep_house(shared.clone()));
         tokio::spawn(publish_for_plugins(shared.clone()));
     }
+    tokio::spawn(wake_for_others(shared.clone(), number));
     while let Some(order) = inbox.recv().await {
         match order {
             Order::Connection(stream, peer, seat) => {
@@ -351,6 +365,11 @@ fn publish_until_aside(
 fn log_refused(plugin: &str, topic: &str, refusal: &Refusal) {
     let (code, reason) = (refusal.code, refusal.reason.as_deref());
     tracing::debug!(plugin, topic, %code, reason, "publication refused");
+}
+
+async fn wake_for_others(shared: Shared, number: usize) {
+    let number = u32::try_from(number).unwrap_or(u32::MAX);
+    poll_fn(|cx| shared.bells.poll_rung(number, cx)).await;
 }
 
 async fn keep_house(shared: Shared) {

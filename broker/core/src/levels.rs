@@ -145,7 +145,9 @@ impl<C: Content> Levels<C> {
             Some(child) => *child = id,
             None => {
                 let Self { names, nodes, hasher, .. } = self;
-                names.insert_unique(hash(hasher, parent, level), id, |id| rehash(hasher, nodes, *id));
+                names.insert_unique(hash(hasher, parent, level), id, |id| {
+                    rehash(hasher, nodes, *id)
+                });
             }
         }
         Some(id)

@@ -6,6 +6,7 @@
 mod delivery;
 mod replay;
 mod waiting;
+mod wakes;
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -20,6 +21,7 @@ use waiting::{Front, Waiting};
 
 pub use delivery::{Delivery, Through};
 pub(crate) use replay::Replay;
+pub use wakes::Wakes;
 
 /// What the owner of a mailbox has to know besides messages.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -197,11 +199,11 @@ impl Mailbox {
         inner.bytes = inner.queue.live_bytes();
     }
 
-    /// Leaves a delivery for the owner. Never waits.
-    pub fn push(&self, now: Moment, delivery: Delivery) -> Pushed {
+    /// Leaves a delivery for the owner, who is one of those to wake. Never waits.
+    pub fn push(&self, now: Moment, delivery: Delivery, wakes: &mut Wakes) -> Pushed {
         let mut inner = self.inner.lock();
         let pushed = inner.push(now, delivery);
-        wake(inner);
+        wakes.take_from(&mut inner);
         pushed
     }
 
@@ -245,7 +247,13 @@ impl Mailbox {
     }
 
     /// Leaves a delivery if nothing has to give way for it and `whom` is met; else it comes back.
-    pub fn offer(&self, now: Moment, delivery: Delivery, whom: Whom) -> Option<Delivery> {
+    pub fn offer(
+        &self,
+        now: Moment,
+        delivery: Delivery,
+        whom: Whom,
+        wakes: &mut Wakes,
+    ) -> Option<Delivery> {
         let mut inner = self.inner.lock();
         inner.forget_old(now);
         let is_met = match whom {
@@ -258,7 +266,7 @@ impl Mailbox {
             return Some(delivery);
         }
         inner.add(now, delivery);
-        wake(inner);
+        wakes.take_from(&mut inner);
         None
     }
 

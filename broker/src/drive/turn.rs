@@ -170,6 +170,7 @@ impl Driver {
         } else if mail {
             self.pump(local, now)?;
         }
+        local.wake();
         if !local.out.is_empty() {
             local.counters.bytes_sent += local.out.len() as u64;
             self.wire.write(cx, &mut local.out).map_err(|error| Ended::Lost(Some(error)))?;

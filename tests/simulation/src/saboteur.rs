@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wasmqtt_codec::{Next, Packet, PacketId, QoS, Version, decode, frame};
 use wasmqtt_core::broker::Broker;
-use wasmqtt_core::mailbox::{Delivery, Pushed};
+use wasmqtt_core::mailbox::{Delivery, Pushed, Wakes};
 use wasmqtt_core::message::Message;
 use wasmqtt_core::time::Moment;
 
@@ -168,7 +168,8 @@ impl Saboteur {
     fn share_again(&mut self, broker: &Broker, now: Moment, own: &str, deliveries: &[Delivery]) {
         let filters = |id: &str| -> Vec<Box<str>> {
             let session = broker.session(id);
-            let filters = session.map(|s| s.state.lock().subscriptions.filters().map(Box::from).collect());
+            let filters =
+                session.map(|s| s.state.lock().subscriptions.filters().map(Box::from).collect());
             filters.unwrap_or_default()
         };
         let shares = filters(own);
@@ -188,7 +189,8 @@ impl Saboteur {
                 session.mailbox.is_empty() && session.state.lock().attachment != 0
             });
             if let (Some(copy), Some(session)) = (copy, session) {
-                if session.mailbox.push(now, copy.clone()) == Pushed::Queued {
+                if session.mailbox.push(now, copy.clone(), &mut Wakes::default()) == Pushed::Queued
+                {
                     self.given.push((other, Arc::clone(&copy.message)));
                 }
                 return;

@@ -185,6 +185,7 @@ impl World {
         self.auditor.borrow_mut().note(format_args!("what is due is done"));
         self.auditor.borrow_mut().expiring();
         self.broker.expire(&mut self.lanes[at], self.now);
+        self.lanes[at].wakes.wake();
         self.auditor.borrow_mut().expired();
         if self.random.chance(10) {
             self.broker.expire_retained(self.now);
@@ -221,6 +222,10 @@ impl World {
             identity,
             patience,
         });
+        // In the middle of a turn nobody is woken yet.
+        if polled != Polled::Held {
+            self.lanes[lane].wakes.wake();
+        }
         self.busy[lane] = (polled == Polled::Held).then_some(id);
         line.is_gone = polled == Polled::Gone;
         self.sweep(id);

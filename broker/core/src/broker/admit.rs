@@ -101,7 +101,7 @@ impl Broker {
             None => None,
         };
         let clean_start = connecting.clean_start;
-        let number = lane.homes.lane();
+        let number = lane.remembered.homes.lane();
         let entrant =
             Entrant { client, is_fresh, clean_start, expiry, will, limits: &limits, lane: number };
         let mut left_behind = Vec::new();

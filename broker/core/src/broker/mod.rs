@@ -22,10 +22,10 @@ use parking_lot::Mutex;
 use crate::client::ListenerId;
 use crate::judge::Judge;
 use crate::limits::{BrokerLimits, Limits};
-use crate::mailbox::Notice;
+use crate::mailbox::{Notice, Wakes};
 use crate::observe::Events;
 use crate::redirect::Redirect;
-use crate::router::{Homes, Memo, Router};
+use crate::router::{Remembered, Router};
 use crate::session::registry::Registry;
 use crate::session::{Due, Session, State};
 use crate::subscription::SharedStrategy;
@@ -40,14 +40,15 @@ pub use renew::Renewed;
 /// What one worker owns: whoever judges for it, what it remembers, what it counted. Never shared.
 pub struct Lane {
     judge: Box<dyn Judge>,
-    memo: Memo,
-    homes: Homes,
+    remembered: Remembered,
     /// What the client before was given: most get the same as it.
     limits: Arc<Limits>,
     /// What this worker counted since it began.
     pub counters: Counters,
     /// What happened here that somebody wants to know.
     pub events: Events,
+    /// Whom it has left messages for: to be woken when it is done with what it has read.
+    pub wakes: Wakes,
     /// Wills that are to be judged elsewhere, or behind what is.
     aside: Vec<PublicationAside>,
 }
@@ -70,18 +71,18 @@ impl Lane {
     pub fn new(judge: Box<dyn Judge>) -> Self {
         Self {
             judge,
-            memo: Memo::default(),
-            homes: Homes::default(),
+            remembered: Remembered::default(),
             limits: Arc::default(),
             counters: Counters::default(),
             events: Events::default(),
+            wakes: Wakes::default(),
             aside: Vec::new(),
         }
     }
 
     /// The same, as the worker of this number: connections with equal numbers live on one thread.
     pub fn on_worker(self, number: u32) -> Self {
-        Self { homes: Homes::on(number), ..self }
+        Self { remembered: Remembered::on(number), ..self }
     }
 
     /// One allocation for as many clients in a row as have the same limits.

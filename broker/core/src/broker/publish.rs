@@ -138,8 +138,8 @@ impl Broker {
         };
         let Some(permit) = judge::permit_own(topic) else { return };
         let message = Message::new(parts, None);
-        let Lane { memo, homes, .. } = lane;
-        let routed = self.router.route(memo, homes, permit, now, message, false);
+        let Lane { remembered, wakes, .. } = lane;
+        let routed = self.router.route(remembered, wakes, permit, now, message, false);
         self.end_all(lane, now, routed.ended);
     }
 
@@ -251,8 +251,8 @@ impl Broker {
     ) -> Result<Published, Refusal> {
         let retain = message.retain();
         let name_losers = lane.events.wants(Kind::MessageDropped);
-        let Lane { memo, homes, .. } = lane;
-        let mut routed = self.router.route(memo, homes, permit, now, message, name_losers);
+        let Lane { remembered, wakes, .. } = lane;
+        let mut routed = self.router.route(remembered, wakes, permit, now, message, name_losers);
         if let Some((message, losers)) = routed.losers.take() {
             note_dropped(&mut lane.events, &message, losers);
         }

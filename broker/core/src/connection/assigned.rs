@@ -39,12 +39,7 @@ impl Assigned {
     /// At most `most` aliases; none when it is zero.
     pub(crate) fn new(most: u16) -> Option<Self> {
         let most = usize::from(most);
-        (most > 0).then(|| Self {
-            by_topic: HashMap::default(),
-            slots: Vec::new(),
-            most,
-            hand: 0,
-        })
+        (most > 0).then(|| Self { by_topic: HashMap::default(), slots: Vec::new(), most, hand: 0 })
     }
 
     /// How `topic` is to be written; none without an alias.

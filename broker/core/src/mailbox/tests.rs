@@ -6,6 +6,10 @@ use crate::subscription::SubscriptionOptions;
 
 const NOW: Moment = Moment(0);
 
+fn push(mailbox: &Mailbox, now: Moment, delivery: Delivery) -> Pushed {
+    mailbox.push(now, delivery, &mut Wakes::default())
+}
+
 fn delivery(payload: &str, qos: QoS) -> Delivery {
     let parts = Parts {
         topic: "t",
@@ -38,7 +42,7 @@ fn pull(mailbox: &Mailbox, window: usize) -> Vec<String> {
 fn what_was_pushed_comes_out_in_order() {
     let mailbox = mailbox(10, Overflow::DropNewest);
     for payload in ["1", "2", "3"] {
-        assert_eq!(mailbox.push(NOW, delivery(payload, QoS::AtMostOnce)), Pushed::Queued);
+        assert_eq!(push(&mailbox, NOW, delivery(payload, QoS::AtMostOnce)), Pushed::Queued);
     }
     assert_eq!(pull(&mailbox, 0), ["1", "2", "3"]);
     assert!(mailbox.is_empty());
@@ -47,18 +51,18 @@ fn what_was_pushed_comes_out_in_order() {
 #[test]
 fn at_the_bound_the_newest_is_dropped_when_the_policy_says_so() {
     let mailbox = mailbox(2, Overflow::DropNewest);
-    mailbox.push(NOW, delivery("1", QoS::AtLeastOnce));
-    mailbox.push(NOW, delivery("2", QoS::AtLeastOnce));
-    assert_eq!(mailbox.push(NOW, delivery("3", QoS::AtLeastOnce)), Pushed::Dropped);
+    push(&mailbox, NOW, delivery("1", QoS::AtLeastOnce));
+    push(&mailbox, NOW, delivery("2", QoS::AtLeastOnce));
+    assert_eq!(push(&mailbox, NOW, delivery("3", QoS::AtLeastOnce)), Pushed::Dropped);
     assert_eq!(pull(&mailbox, 9), ["1", "2"]);
 }
 
 #[test]
 fn at_the_bound_the_oldest_gives_way_when_the_policy_says_so() {
     let mailbox = mailbox(2, Overflow::DropOldest);
-    mailbox.push(NOW, delivery("1", QoS::AtLeastOnce));
-    mailbox.push(NOW, delivery("2", QoS::AtLeastOnce));
-    assert_eq!(mailbox.push(NOW, delivery("3", QoS::AtLeastOnce)), Pushed::Displaced(1));
+    push(&mailbox, NOW, delivery("1", QoS::AtLeastOnce));
+    push(&mailbox, NOW, delivery("2", QoS::AtLeastOnce));
+    assert_eq!(push(&mailbox, NOW, delivery("3", QoS::AtLeastOnce)), Pushed::Displaced(1));
     assert_eq!(pull(&mailbox, 9), ["2", "3"]);
 }
 
@@ -66,33 +70,33 @@ fn at_the_bound_the_oldest_gives_way_when_the_policy_says_so() {
 fn bytes_are_bounded_too_but_one_large_message_passes_an_empty_queue() {
     let mailbox = mailbox(100, Overflow::DropNewest);
     let large = "x".repeat(5000);
-    assert_eq!(mailbox.push(NOW, delivery(&large, QoS::AtLeastOnce)), Pushed::Queued);
-    assert_eq!(mailbox.push(NOW, delivery("small", QoS::AtLeastOnce)), Pushed::Dropped);
+    assert_eq!(push(&mailbox, NOW, delivery(&large, QoS::AtLeastOnce)), Pushed::Queued);
+    assert_eq!(push(&mailbox, NOW, delivery("small", QoS::AtLeastOnce)), Pushed::Dropped);
     assert_eq!(pull(&mailbox, 9).len(), 1);
-    assert_eq!(mailbox.push(NOW, delivery("small", QoS::AtLeastOnce)), Pushed::Queued);
+    assert_eq!(push(&mailbox, NOW, delivery("small", QoS::AtLeastOnce)), Pushed::Queued);
 }
 
 #[test]
 fn overflow_can_disconnect_or_end_the_session() {
     let connected = mailbox(1, Overflow::Disconnect);
-    connected.push(NOW, delivery("1", QoS::AtLeastOnce));
-    assert_eq!(connected.push(NOW, delivery("2", QoS::AtLeastOnce)), Pushed::Dropped);
+    push(&connected, NOW, delivery("1", QoS::AtLeastOnce));
+    assert_eq!(push(&connected, NOW, delivery("2", QoS::AtLeastOnce)), Pushed::Dropped);
     assert_eq!(connected.take_notice(1), Some(Notice::Disconnect(ReasonCode::QuotaExceeded)));
 
     let ending = mailbox(1, Overflow::EndSession);
-    ending.push(NOW, delivery("1", QoS::AtLeastOnce));
-    assert_eq!(ending.push(NOW, delivery("2", QoS::AtLeastOnce)), Pushed::Dropped);
+    push(&ending, NOW, delivery("1", QoS::AtLeastOnce));
+    assert_eq!(push(&ending, NOW, delivery("2", QoS::AtLeastOnce)), Pushed::Dropped);
     assert_eq!(ending.take_notice(1), Some(Notice::EndSession(ReasonCode::QuotaExceeded)));
     ending.detach(1);
-    assert_eq!(ending.push(NOW, delivery("3", QoS::AtLeastOnce)), Pushed::EndSession);
+    assert_eq!(push(&ending, NOW, delivery("3", QoS::AtLeastOnce)), Pushed::EndSession);
 }
 
 #[test]
 fn a_closed_window_holds_back_acknowledged_messages_and_all_behind_them() {
     let mailbox = mailbox(10, Overflow::DropNewest);
-    mailbox.push(NOW, delivery("0", QoS::AtMostOnce));
-    mailbox.push(NOW, delivery("1", QoS::AtLeastOnce));
-    mailbox.push(NOW, delivery("2", QoS::AtMostOnce));
+    push(&mailbox, NOW, delivery("0", QoS::AtMostOnce));
+    push(&mailbox, NOW, delivery("1", QoS::AtLeastOnce));
+    push(&mailbox, NOW, delivery("2", QoS::AtMostOnce));
     assert_eq!(pull(&mailbox, 0), ["0"]);
     assert_eq!(pull(&mailbox, 1), ["1", "2"]);
 }
@@ -100,11 +104,11 @@ fn a_closed_window_holds_back_acknowledged_messages_and_all_behind_them() {
 #[test]
 fn a_detached_mailbox_keeps_only_acknowledged_messages() {
     let mailbox = mailbox(10, Overflow::DropNewest);
-    mailbox.push(NOW, delivery("0", QoS::AtMostOnce));
-    mailbox.push(NOW, delivery("1", QoS::AtLeastOnce));
+    push(&mailbox, NOW, delivery("0", QoS::AtMostOnce));
+    push(&mailbox, NOW, delivery("1", QoS::AtLeastOnce));
     mailbox.detach(1);
-    assert_eq!(mailbox.push(NOW, delivery("2", QoS::AtMostOnce)), Pushed::Dropped);
-    assert_eq!(mailbox.push(NOW, delivery("3", QoS::AtLeastOnce)), Pushed::Queued);
+    assert_eq!(push(&mailbox, NOW, delivery("2", QoS::AtMostOnce)), Pushed::Dropped);
+    assert_eq!(push(&mailbox, NOW, delivery("3", QoS::AtLeastOnce)), Pushed::Queued);
     assert_eq!(pull(&mailbox, 9), ["1", "3"]);
 }
 
@@ -114,10 +118,10 @@ fn where_qos_0_waits_it_counts_and_is_given_back_like_the_rest() {
         Queue { messages: 2, bytes: 1000, overflow: Overflow::DropOldest, qos0: true, age: 0 };
     let mailbox = Mailbox::new("c".into(), bound);
     mailbox.attach(1, bound, 0);
-    mailbox.push(NOW, delivery("1", QoS::AtMostOnce));
-    mailbox.push(NOW, delivery("2", QoS::AtMostOnce));
+    push(&mailbox, NOW, delivery("1", QoS::AtMostOnce));
+    push(&mailbox, NOW, delivery("2", QoS::AtMostOnce));
     mailbox.detach(1);
-    assert_eq!(mailbox.push(NOW, delivery("3", QoS::AtMostOnce)), Pushed::Displaced(1));
+    assert_eq!(push(&mailbox, NOW, delivery("3", QoS::AtMostOnce)), Pushed::Displaced(1));
     mailbox.attach(2, bound, 0);
     let mut taken = Vec::new();
     mailbox.pull(NOW, 2, 9, 9, &mut taken);
@@ -148,7 +152,7 @@ fn retained_messages_have_a_bound_of_their_own() {
     mailbox.push_retained(replay("b"), some());
     mailbox.push_retained(replay("c"), some());
     assert_eq!(mailbox.len(), 201, "a note stands for the third");
-    assert_eq!(mailbox.push(NOW, delivery("1", QoS::AtLeastOnce)), Pushed::Queued);
+    assert_eq!(push(&mailbox, NOW, delivery("1", QoS::AtLeastOnce)), Pushed::Queued);
     assert_eq!(pull(&mailbox, 999).len(), 100);
     assert_eq!(pull(&mailbox, 999).len(), 100);
     assert_eq!(pull(&mailbox, 999), [""; 0], "what comes after the note waits");
@@ -192,7 +196,7 @@ fn what_has_waited_too_long_gives_way_at_every_bound_of_time() {
     mailbox.attach(1, bound, 0);
     for second in 0..20 {
         let payload = second.to_string();
-        mailbox.push(Moment(second * 1000), delivery(&payload, QoS::AtLeastOnce));
+        push(&mailbox, Moment(second * 1000), delivery(&payload, QoS::AtLeastOnce));
         let notes = mailbox.inner.lock().queue.notes();
         assert!(notes <= 12 && mailbox.len() <= 10, "{notes}");
     }
@@ -209,7 +213,7 @@ fn what_has_waited_too_long_gives_way_at_every_bound_of_time() {
 #[test]
 fn without_a_bound_of_time_messages_wait_and_nothing_is_noted() {
     let mailbox = mailbox(9, Overflow::DropNewest);
-    mailbox.push(Moment(0), delivery("1", QoS::AtLeastOnce));
+    push(&mailbox, Moment(0), delivery("1", QoS::AtLeastOnce));
     let mut taken = Vec::new();
     assert_eq!(mailbox.pull(Moment(u64::MAX), 1, 9, 9, &mut taken), 0);
     assert_eq!((taken.len(), mailbox.inner.lock().queue.notes()), (1, 0));
@@ -218,8 +222,8 @@ fn without_a_bound_of_time_messages_wait_and_nothing_is_noted() {
 #[test]
 fn who_lost_the_mailbox_gets_nothing_more_and_gives_back_what_it_took() {
     let mailbox = mailbox(10, Overflow::DropNewest);
-    mailbox.push(NOW, delivery("1", QoS::AtLeastOnce));
-    mailbox.push(NOW, delivery("2", QoS::AtLeastOnce));
+    push(&mailbox, NOW, delivery("1", QoS::AtLeastOnce));
+    push(&mailbox, NOW, delivery("2", QoS::AtLeastOnce));
     let mut taken = Vec::new();
     mailbox.pull(NOW, 1, 1, 9, &mut taken);
     mailbox.attach(2, Queue::default(), 0);
@@ -241,7 +245,11 @@ fn who_attaches_too_late_does_not_take_the_mailbox_from_its_successor() {
     assert_eq!(mailbox.take_notice(3), None);
     mailbox.detach(3);
     mailbox.attach(2, Queue::default(), 0);
-    assert!(mailbox.offer(NOW, delivery("1", QoS::AtLeastOnce), Whom::Connected).is_some());
+    assert!(
+        mailbox
+            .offer(NOW, delivery("1", QoS::AtLeastOnce), Whom::Connected, &mut Wakes::default())
+            .is_some()
+    );
 }
 
 #[test]
@@ -257,8 +265,43 @@ fn a_sleeping_owner_is_woken_once_for_many_messages() {
     let waker = Waker::from(Arc::clone(&count));
     let mailbox = mailbox(10, Overflow::DropNewest);
     assert!(mailbox.poll_ready(1, 1, &mut Context::from_waker(&waker)).is_pending());
-    mailbox.push(NOW, delivery("1", QoS::AtMostOnce));
-    mailbox.push(NOW, delivery("2", QoS::AtMostOnce));
+    push(&mailbox, NOW, delivery("1", QoS::AtMostOnce));
+    push(&mailbox, NOW, delivery("2", QoS::AtMostOnce));
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
     assert!(mailbox.poll_ready(1, 1, &mut Context::from_waker(&waker)).is_ready());
+}
+
+struct Rings(std::sync::atomic::AtomicUsize);
+
+impl std::task::Wake for Rings {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn an_owner_is_woken_once_and_when_the_publisher_is_done() {
+    let mailbox = mailbox(9, Overflow::DropNewest);
+    let rings = Arc::new(Rings(Default::default()));
+    let waker = Waker::from(Arc::clone(&rings));
+    let mut context = Context::from_waker(&waker);
+    assert!(mailbox.poll_ready(1, 1, &mut context).is_pending());
+    let rung = || rings.0.load(std::sync::atomic::Ordering::Relaxed);
+
+    let mut wakes = Wakes::default();
+    for payload in ["1", "2", "3"] {
+        mailbox.push(NOW, delivery(payload, QoS::AtMostOnce), &mut wakes);
+    }
+    assert_eq!(rung(), 0);
+    wakes.wake();
+    assert_eq!(rung(), 1);
+    assert!(wakes.is_empty() && mailbox.poll_ready(1, 1, &mut context).is_ready());
+
+    let mut pulled = Vec::new();
+    mailbox.pull(NOW, 1, 9, 9, &mut pulled);
+    assert!(mailbox.poll_ready(1, 1, &mut context).is_pending());
+    mailbox.push(NOW, delivery("4", QoS::AtMostOnce), &mut wakes);
+    // A publisher that is gone forgets nobody.
+    drop(wakes);
+    assert_eq!(rung(), 2);
 }

@@ -17,17 +17,29 @@ use wasmqtt_codec::{Filter, QoS};
 
 use crate::judge::Permit;
 use crate::limits::BrokerLimits;
-use crate::mailbox::{Delivery, Mailbox, Pushed, Replay, Through};
+use crate::mailbox::{Delivery, Mailbox, Pushed, Replay, Through, Wakes};
 use crate::message::Message;
 use crate::subscription::{SharedStrategy, SubscriptionOptions};
 use crate::time::Moment;
-use memo::Versions;
+use memo::{Memo, Versions};
 use retained::{Bounds, Retained};
-use share::{Group, Share};
+use share::{Group, Homes, Share};
 use trie::{Subscriber, Trie};
 
-pub(crate) use memo::Memo;
-pub(crate) use share::Homes;
+/// What a worker remembers of routing.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    memo: Memo,
+    /// Of publishers, in groups where each has a member of its own.
+    pub(crate) homes: Homes,
+}
+
+impl Remembered {
+    /// Nothing yet, on the worker of this number.
+    pub(crate) fn on(number: u32) -> Self {
+        Self { memo: Memo::default(), homes: Homes::on(number) }
+    }
+}
 
 /// Everybody who gets messages of one topic.
 #[derive(Debug, Default)]
@@ -127,8 +139,8 @@ impl Router {
     /// counted, and named if that is wanted.
     pub(crate) fn route(
         &self,
-        memo: &mut Memo,
-        homes: &mut Homes,
+        remembered: &mut Remembered,
+        wakes: &mut Wakes,
         _permit: Permit,
         now: Moment,
         message: Message,
@@ -141,6 +153,7 @@ impl Router {
             // Nobody gets what its publisher is told was refused: it may come again.
             return Routed { store_full: true, ..routed };
         }
+        let Remembered { memo, homes } = remembered;
         let route = memo.route(message.topic(), &self.versions, || self.find(message.topic()));
         let publisher = message.publisher().map(|client| client.key);
         for target in &route.targets {
@@ -149,11 +162,11 @@ impl Router {
                 _ => Some(&target.granted),
             };
             let Some(granted) = granted else { continue };
-            let pushed = target.mailbox.push(now, delivery(&message, granted));
+            let pushed = target.mailbox.push(now, delivery(&message, granted), wakes);
             routed.count(pushed, &target.mailbox);
         }
         for share in &route.shares {
-            share.hand(now, &message, homes, &mut routed);
+            share.hand(now, &message, homes, wakes, &mut routed);
         }
         routed
     }

@@ -134,9 +134,8 @@ impl Retained {
             }
             let Some(node) = self.topics.get(id) else { continue };
             // A leading wildcard does not match a topic that begins with `$` [MQTT-4.7.2-1].
-            let visible = |(_, below): &(NodeId, &Node<_>)| {
-                id != ROOT || !below.level().starts_with('$')
-            };
+            let visible =
+                |(_, below): &(NodeId, &Node<_>)| id != ROOT || !below.level().starts_with('$');
             let kept = node.content.iter().filter(|kept| !kept.is_over(now));
             let keep = kept.map(|kept| Arc::clone(&kept.message));
             match names.get(depth) {

@@ -11,7 +11,7 @@ use wasmqtt_codec::QoS;
 use super::Routed;
 use super::trie::Subscriber;
 use crate::limits::{SHARE_HOMES, SHARE_RALLY};
-use crate::mailbox::{Delivery, Mailbox, Through, Whom};
+use crate::mailbox::{Delivery, Mailbox, Through, Wakes, Whom};
 use crate::message::Message;
 use crate::spread::{bucket, mix};
 use crate::subscription::SharedStrategy;
@@ -161,11 +161,12 @@ impl Share {
         now: Moment,
         message: &Arc<Message>,
         homes: &mut Homes,
+        wakes: &mut Wakes,
         routed: &mut Routed,
     ) {
         let start = self.start(message, Some(homes));
         let local = self.choice.strategy == SharedStrategy::Local;
-        let offer = |whom| self.offer(now, message, start, whom);
+        let mut offer = |whom| self.offer(now, message, start, whom, wakes);
         let near = if local { offer(Whom::Lane(homes.lane)) } else { None };
         let taken = near.or_else(|| offer(Whom::Connected)).or_else(|| offer(Whom::Anyone));
         if let Some((passed_over, member)) = taken {
@@ -174,7 +175,7 @@ impl Share {
             return;
         }
         if let Some(member) = self.in_turn(start).find(|member| member.mailbox.is_open()) {
-            let pushed = member.mailbox.push(now, member.delivery(message));
+            let pushed = member.mailbox.push(now, member.delivery(message), wakes);
             routed.count(pushed, &member.mailbox);
         }
     }
@@ -208,7 +209,9 @@ impl Share {
 
     fn pass_to(&self, now: Moment, left: Delivery, whom: &[Whom]) -> Option<Delivery> {
         let start = self.start(&left.message, None);
-        let offer = |whom: &Whom| self.offer(now, &left.message, start, *whom).is_some();
+        let mut wakes = Wakes::default();
+        let offer =
+            |whom: &Whom| self.offer(now, &left.message, start, *whom, &mut wakes).is_some();
         let taken = whom.iter().any(offer);
         (!taken).then_some(left)
     }
@@ -220,10 +223,11 @@ impl Share {
         message: &Arc<Message>,
         start: usize,
         whom: Whom,
+        wakes: &mut Wakes,
     ) -> Option<(usize, &Member)> {
-        self.in_turn(start)
-            .enumerate()
-            .find(|(_, member)| member.mailbox.offer(now, member.delivery(message), whom).is_none())
+        self.in_turn(start).enumerate().find(|(_, member)| {
+            member.mailbox.offer(now, member.delivery(message), whom, wakes).is_none()
+        })
     }
 
     fn in_turn(&self, start: usize) -> impl Iterator<Item = &Member> {

@@ -28,7 +28,10 @@ pub(crate) struct Subscriber {
 struct Holders {
     subscribers: Subscribers,
     /// By name: one filter may have a hundred thousand. Most have none.
-    #[expect(clippy::box_collection, reason = "a map of its own size would make every node larger")]
+    #[expect(
+        clippy::box_collection,
+        reason = "a map of its own size would make every node larger"
+    )]
     groups: Option<Box<BTreeMap<Box<str>, Group>>>,
 }
 
