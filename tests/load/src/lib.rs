@@ -11,13 +11,16 @@
 pub mod client;
 pub mod compare;
 pub mod drive;
+pub mod instructions;
 pub mod options;
 pub mod plugins;
 pub mod process;
 pub mod report;
 pub mod run;
+pub mod scale;
 pub mod server;
 pub mod strace;
 pub mod tool;
 pub mod tunnel;
 pub mod ways;
+pub mod workers;

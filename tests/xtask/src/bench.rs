@@ -37,6 +37,9 @@ pub(crate) struct Bench {
     /// A rumqttd that is there already
     #[arg(long, value_name = "PATH")]
     rumqttd: Option<PathBuf>,
+    /// Makes the instructions that are counted the accepted ones
+    #[arg(long)]
+    accept: bool,
     /// How often everything is measured
     #[arg(long, value_name = "N")]
     rounds: Option<u32>,
@@ -62,6 +65,12 @@ enum What {
     Plugins,
     /// TLS and WebSocket beside plain TCP, and mosquitto
     Ways,
+    /// A million subscriptions, 100,000 retained messages, 19,000 connections, and others that come and go
+    Scale,
+    /// Two workers beside one
+    Workers,
+    /// Instructions of each piece of a message's road, compared with those that were accepted last
+    Instructions,
 }
 
 impl What {
@@ -70,6 +79,9 @@ impl What {
             What::Compare => "compare",
             What::Plugins => "plugins",
             What::Ways => "ways",
+            What::Scale => "scale",
+            What::Workers => "workers",
+            What::Instructions => "instructions",
         }
     }
 
@@ -77,8 +89,8 @@ impl What {
     fn others(self) -> &'static [Other] {
         match self {
             What::Compare => &[Other::Mosquitto, Other::Rumqttd],
-            What::Plugins => &[],
-            What::Ways => &[Other::Mosquitto],
+            What::Plugins | What::Workers | What::Instructions => &[],
+            What::Ways | What::Scale => &[Other::Mosquitto],
         }
     }
 }
@@ -90,6 +102,9 @@ enum Other {
 }
 
 pub(crate) fn bench(bench: &Bench) -> Result<()> {
+    if bench.what == What::Instructions {
+        return instructions(bench.accept);
+    }
     if !step::exists("taskset") {
         bail!("programs are pinned to cores with taskset, and there is none (Debian: util-linux)");
     }
@@ -116,6 +131,21 @@ pub(crate) fn bench(bench: &Bench) -> Result<()> {
     }
     pass_on(bench, &mut command);
     step::say(format!("measuring: {}", bench.what.name()));
+    step::run(&mut command, step::BUILD)
+}
+
+/// With the features that the pieces need and no others, so that whatever else is in the workspace changes no count.
+fn instructions(accept: bool) -> Result<()> {
+    step::say("pieces: building for release");
+    let mut build = cargo();
+    build.args(["build", "--release", "--quiet", "--package", "wasmqtt-load", "--bins"]);
+    step::run(&mut build, step::BUILD)?;
+    let mut command = Command::new(release("wasmqtt-load"));
+    command.arg("instructions").arg("--pieces").arg(release("wasmqtt-load-pieces"));
+    command.arg("--baseline").arg(tree::root().join("tests/load/instructions.toml"));
+    if accept {
+        command.arg("--accept");
+    }
     step::run(&mut command, step::BUILD)
 }
 

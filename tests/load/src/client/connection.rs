@@ -24,6 +24,7 @@ pub(super) struct Connection {
     waits_to_write: bool,
     last_id: u16,
     pub(super) in_flight: u64,
+    pub(super) connected: bool,
 }
 
 impl Connection {
@@ -37,6 +38,7 @@ impl Connection {
             waits_to_write: false,
             last_id: 0,
             in_flight: 0,
+            connected: false,
         }
     }
 
@@ -168,6 +170,7 @@ impl Connection {
         match decode(self.version, frame)? {
             Packet::ConnAck(connack) if connack.reason == ReasonCode::Success => {
                 counts.connected += 1;
+                self.connected = true;
             }
             Packet::ConnAck(_) | Packet::Disconnect(_) => counts.closed += 1,
             Packet::SubAck(suback) => {

@@ -3,6 +3,9 @@
 
 mod connection;
 pub mod pairs;
+pub mod retained;
+pub mod storm;
+pub mod subscriptions;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -163,6 +166,12 @@ impl Clients {
     #[must_use]
     pub fn in_flight(&self, number: usize) -> u64 {
         self.connections[number].in_flight
+    }
+
+    /// Whether the server let it in.
+    #[must_use]
+    pub fn is_connected(&self, number: usize) -> bool {
+        self.connections[number].connected
     }
 
     /// Says goodbye and closes the connection.
