@@ -8,7 +8,7 @@ use wasmqtt_core::broker::Broker;
 use wasmqtt_core::client::ListenerId;
 use wasmqtt_core::features::{Features, Versions};
 use wasmqtt_core::limits::{
-    AuthLimits, BrokerLimits, Flapping, Limits, OnPublishRate, Overflow, Queue,
+    AuthLimits, BrokerLimits, FailedLogins, Flapping, Limits, OnPublishRate, Overflow, Queue,
 };
 use wasmqtt_core::redirect::Redirect;
 use wasmqtt_core::subscription::SharedStrategy;
@@ -109,6 +109,12 @@ fn limits(limits: &config::Limits, features: Features) -> Limits {
             connects: limits.flapping.connects,
             within: seconds(limits.flapping.within),
             ban: seconds(limits.flapping.ban),
+        },
+        failed_logins: FailedLogins {
+            per_address: limits.failed_logins.per_address,
+            per_name: limits.failed_logins.per_name,
+            within: seconds(limits.failed_logins.within),
+            ban: seconds(limits.failed_logins.ban),
         },
         auth: AuthLimits {
             rounds: limits.auth.rounds,

@@ -24,6 +24,7 @@ mod address;
 mod listeners;
 mod socket;
 
+pub(crate) use address::network;
 use address::{Addresses, Place, TooMany};
 pub(crate) use listeners::{Listeners, Plan};
 pub(crate) use socket::{Accepted, Detached, Socket};

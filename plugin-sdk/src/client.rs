@@ -32,7 +32,7 @@ impl Client {
         return crate::test::client(self.key)?.protocol;
     }
 
-    /// The client's address and port, as in "192.0.2.1:51000"; a call into the broker.
+    /// The client's address and port, as in "192.0.2.1:51000", or "unix:uid=1000" at a Unix socket; a call into the broker.
     pub fn peer(&self) -> Option<String> {
         #[cfg(target_family = "wasm")]
         return clients::peer_of(self.key);

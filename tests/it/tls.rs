@@ -156,9 +156,9 @@ fn t1_mqtt_in_the_clear_is_answered_with_an_alert() {
 
 #[test]
 fn t2_who_shakes_no_hands_is_cut_off_and_nobody_waits_for_it() {
-    let setup = Setup::start_with("", "connect_timeout = \"2s\"\n", |_, _| {});
+    let setup = Setup::start_with("", "connect_timeout = \"10s\"\n", |_, _| {});
     // A handshake that begins, as far as the client's first word.
-    let silent: Vec<TcpStream> = (0..300)
+    let silent: Vec<TcpStream> = (0..1000)
         .map(|number| {
             let mut stream = raw(&setup);
             if number % 2 == 0 {

@@ -170,6 +170,80 @@ fn the_header_comes_before_tls() {
     assert_eq!(broker.wait_for(mark, "client connected").field("peer"), "198.51.100.7:1");
 }
 
+/// A listener with TLS behind a proxy, with further keys, and an authority that clients may show certificates of.
+fn sealed_behind_a_proxy(keys: &str, tls: &str, more: &str) -> (Broker, Authority) {
+    let authority = Authority::new("ours");
+    let dir = TempDir::new().unwrap();
+    authority.server("x").write(dir.path(), "server");
+    std::fs::write(dir.path().join("ca.pem"), &authority.certificate).unwrap();
+    let tls = format!(
+        "protocol = \"tls\"\n{keys}\n[listener.tls]\ncertificate = \"server.pem\"\n\
+         key = \"server.key\"\n{tls}"
+    );
+    (Broker::start_in(dir, &format!("{}{more}", listener(&tls))), authority)
+}
+
+#[test]
+fn an_address_takes_its_place_as_soon_as_the_proxy_has_named_it_and_before_hands_are_shaken() {
+    let limits = "[limits]\nmax_connections_per_address = 1\nconnect_timeout = \"5m\"\n";
+    let (broker, authority) = sealed_behind_a_proxy(TRUSTED, "", limits);
+    let header = |address| format!("PROXY TCP4 {address} 127.0.0.1 1 8883\r\n");
+    let mut silent = connect(&broker);
+    silent.write_all(header("198.51.100.7").as_bytes()).unwrap();
+    // It may not have been read yet: who comes second is refused, whoever that is.
+    let mut other = connect(&broker);
+    other.write_all(header("198.51.100.7").as_bytes()).unwrap();
+    let line = broker.wait_for(crate::harness::broker::Mark::START, "connection refused");
+    assert_eq!(line.field("reason"), "max_connections_per_address reached");
+    assert!(line.field("peer").starts_with("198.51.100.7:"), "{}", line.text());
+    let mut stream = connect(&broker);
+    stream.write_all(header("198.51.100.8").as_bytes()).unwrap();
+    let mut sealed = Dialler::new(&authority, None).dial_on(stream).unwrap();
+    sealed.write_all(&hello("c")).unwrap();
+    is_accepted(&mut sealed);
+    drop((silent, other));
+}
+
+#[test]
+fn the_name_that_a_proxy_gives_stays_where_the_listener_takes_none_from_certificates() {
+    let keys = TRUSTED.replace("address", "name");
+    for (source, name) in [("", "device-1"), ("client_name = [\"cn\"]\n", "own")] {
+        let tls = format!("client_certificate = \"optional\"\nclient_ca = [\"ca.pem\"]\n{source}");
+        let (broker, authority) = sealed_behind_a_proxy(&keys, &tls, "");
+        let mut stream = connect(&broker);
+        stream.write_all(&v2_with_name("device-1")).unwrap();
+        let shown = authority.client("own");
+        let mut sealed = Dialler::new(&authority, Some(&shown)).dial_on(stream).unwrap();
+        let mark = broker.mark();
+        sealed.write_all(&hello("c")).unwrap();
+        is_accepted(&mut sealed);
+        assert_eq!(broker.wait_for(mark, "client connected").field("username"), name);
+    }
+}
+
+#[test]
+fn who_leaves_without_a_byte_is_no_client_that_was_refused() {
+    let log = "[log]\nformat = \"json\"\nlevel = \"debug\"\n";
+    let (broker, _) = sealed_behind_a_proxy("", "", log);
+    let (proxied, _) = sealed_behind_a_proxy(TRUSTED, "", log);
+    for broker in [&broker, &proxied] {
+        for header in [&b""[..], b"PROXY UNKNOWN\r\n"] {
+            let is_proxied = std::ptr::eq(broker, &proxied);
+            if !is_proxied && !header.is_empty() {
+                continue;
+            }
+            let mark = broker.mark();
+            let mut stream = connect(broker);
+            stream.write_all(header).unwrap();
+            drop(stream);
+            broker.wait_for(mark, "gone before CONNECT was answered");
+        }
+        let refused = |line: &crate::harness::broker::Line| line.holds("refused");
+        let lines = broker.lines(crate::harness::broker::Mark::START);
+        assert!(!lines.iter().any(refused), "{lines:?}");
+    }
+}
+
 fn unix(dir: &TempDir, keys: &str) -> String {
     let path = dir.path().join("mqtt.sock");
     let listener = open_listener("unix", &format!("protocol = \"unix\"\n{keys}"));

@@ -84,6 +84,26 @@ impl Default for AuthLimits {
     }
 }
 
+/// How often somebody may fail to say who it is. Beyond, whoever comes from there, or under that name, is refused with
+/// 0x8A for a while, and nobody is asked about it.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct FailedLogins {
+    /// From one address; 0 = no bound.
+    pub per_address: u32,
+    /// Under one user name, whether or not there is such a user; 0 = no bound.
+    pub per_name: u32,
+    /// Time from the first of them in which they count, in seconds.
+    pub within: u32,
+    /// Time of refusal, in seconds.
+    pub ban: u32,
+}
+
+impl Default for FailedLogins {
+    fn default() -> Self {
+        Self { per_address: 0, per_name: 0, within: 60, ban: 300 }
+    }
+}
+
 /// What becomes of a client that publishes faster than it may.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
 pub enum OnPublishRate {
@@ -144,6 +164,8 @@ pub struct Limits {
     pub max_filters_per_subscribe: u32,
     /// How often one client identifier may connect.
     pub flapping: Flapping,
+    /// How often somebody may fail to say who it is.
+    pub failed_logins: FailedLogins,
     /// How much enhanced authentication it may ask for.
     pub auth: AuthLimits,
     /// What is offered at all.
@@ -174,6 +196,7 @@ impl Default for Limits {
             max_user_properties: 100,
             max_filters_per_subscribe: 1000,
             flapping: Flapping::default(),
+            failed_logins: FailedLogins::default(),
             auth: AuthLimits::default(),
             features: Features::default(),
         }

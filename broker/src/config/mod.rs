@@ -38,11 +38,12 @@ use std::{env::VarError, path::Path};
 pub use self::{
     diff::{Change, Diff, Effect, diff, reload},
     model::{
-        Admin, Auth, Bind, Broker, ClientCertificate, Config, DefaultAnswer, Features, Flapping,
-        Grants, Limits, Listener, Location, Log, LogFormat, LogLevel, NameSource, Network,
-        OnDeniedPublish, OnDuplicate, OnFailure, OnPublishRate, Overflow, PemFile, Plugin,
-        PluginFile, PluginLimits, Preset, Protocol, ProxyProtocol, Queue, Redirect,
-        ServerCertificate, SharedStrategy, Tls, TlsVersion, UnknownName, Version, WebSocket,
+        Admin, Auth, Bind, Broker, ClientCertificate, Config, DefaultAnswer, FailedLogins,
+        Features, Flapping, Grants, Limits, Listener, Location, Log, LogFormat, LogLevel,
+        NameSource, Network, OnDeniedPublish, OnDuplicate, OnFailure, OnPublishRate, Overflow,
+        PemFile, Plugin, PluginFile, PluginLimits, Preset, Protocol, ProxyProtocol, Queue,
+        Redirect, ServerCertificate, SharedStrategy, Tls, TlsVersion, UnknownName, Version,
+        WebSocket,
     },
     print::print,
     problem::{Problem, Report, Severity},

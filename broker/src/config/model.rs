@@ -41,7 +41,7 @@ mod network;
 mod tls;
 
 pub(in crate::config) use limits::Bound;
-pub use limits::{Auth, Flapping, Limits, OnPublishRate, Overflow, Queue};
+pub use limits::{Auth, FailedLogins, Flapping, Limits, OnPublishRate, Overflow, Queue};
 pub(in crate::config) use listener::Switch;
 pub use listener::{
     Bind, DefaultAnswer, Features, Listener, OnDeniedPublish, OnDuplicate, Preset, Protocol,

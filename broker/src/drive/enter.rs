@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use wasmqtt_codec::{Frame, Next, ReasonCode, frame};
+use wasmqtt_core::broker::Applicant;
 use wasmqtt_core::client::ListenerId;
 use wasmqtt_core::connection::Connection;
 use wasmqtt_core::connection::handshake::{self, Hello};
@@ -16,7 +17,7 @@ use wasmqtt_core::observe::{Event, Kind, Subject};
 use super::ask::Asking;
 use super::open::{Caller, open};
 use super::wire::Wire;
-use crate::listen::{Accepted, Seat, Settings};
+use crate::listen::{Accepted, Seat, Settings, network};
 use crate::transport::Peer;
 use crate::worker::{Shared, with_local};
 
@@ -139,10 +140,12 @@ async fn try_enter(
     let max = settings.limits.max_packet_size;
     let (caller, taken) = (&mut *peer, &mut *seat);
     let first = async move {
-        open(accepted, wire, caller, settings).await?;
-        taken
-            .place(&caller.peer, shared.clock.now())
-            .map_err(|limit| Stopped::Unopened(Vec::new(), format!("{limit} reached")))?;
+        let mut place = |peer: &Peer| {
+            let placed = taken.place(peer, shared.clock.now());
+            placed.map_err(|limit| Stopped::Unopened(Vec::new(), format!("{limit} reached")))
+        };
+        open(accepted, wire, caller, settings, &mut place).await?;
+        place(&caller.peer)?;
         match wire {
             Some(wire) => read_first(wire, max).await.map(|len| (wire, len)),
             None => Err(Stopped::Gone),
@@ -174,7 +177,7 @@ async fn try_enter(
     if let Err(refusal) = shared.broker.greet(shared.clock.now(), &hello, &settings.limits) {
         return Err(Stopped::Refused(hello, refusal));
     }
-    let identity = match authenticate(wire, len, &mut hello, settings, shared).await? {
+    let identity = match log_in(wire, len, &mut hello, peer, settings, shared).await? {
         Ok(identity) => identity,
         Err(refusal) => return Err(Stopped::Refused(hello, refusal)),
     };
@@ -308,6 +311,48 @@ async fn exchange(
         let next = hello.proceed(frame).map_err(Stopped::Fault)?;
         question = next.ok_or(Stopped::Gone)?;
     }
+}
+
+/// Has the client show who it is, unless it, or others from where it is, have failed to too often.
+async fn log_in(
+    wire: &mut Wire,
+    len: usize,
+    hello: &mut Hello,
+    caller: &Caller,
+    settings: &Settings,
+    shared: &Shared,
+) -> Result<Result<Identity, Refusal>, Stopped> {
+    let limits = &settings.limits.failed_logins;
+    if (limits.per_address, limits.per_name) == (0, 0) {
+        return authenticate(wire, len, hello, settings, shared).await;
+    }
+    let address = caller.peer.ip().map(|ip| network(ip).to_string());
+    let name = hello.connecting.username.clone();
+    let who = Applicant { address: address.as_deref(), name: name.as_deref() };
+    let may = || shared.broker.may_log_in(shared.clock.now(), who, limits);
+    if let Err(refusal) = may() {
+        return Ok(Err(refusal));
+    }
+    let answer = authenticate(wire, len, hello, settings, shared).await?;
+    match &answer {
+        Ok(_) => {}
+        Err(Refusal {
+            code: ReasonCode::BadUserNameOrPassword | ReasonCode::NotAuthorized,
+            ..
+        }) => {
+            let banned = shared.broker.login_failed(shared.clock.now(), who, limits);
+            if banned.address {
+                tracing::warn!(address, "too many failed logins from there; refused for a while");
+            }
+            if banned.name {
+                tracing::warn!(username = name, "too many failed logins; refused for a while");
+            }
+            return Ok(answer);
+        }
+        Err(_) => return Ok(answer),
+    }
+    // Others may have failed meanwhile, and all of them may be one.
+    Ok(may().and(answer))
 }
 
 /// Who the client is, whichever way it shows it. CONNECT, `len` bytes long, is done with afterwards.

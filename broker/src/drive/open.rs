@@ -15,7 +15,7 @@ use crate::config::ProxyProtocol;
 use crate::listen::{Accepted, Settings};
 use crate::transport::proxy::{self, Header};
 use crate::transport::tls::{self, Identified};
-use crate::transport::websocket::{self, Answer, Frames, Policy};
+use crate::transport::websocket::{self, Answer, Frames, Looks, Policy};
 use crate::transport::{Peer, Stream};
 
 /// Who is at the other end, as far as it is known before CONNECT.
@@ -36,7 +36,10 @@ impl Caller {
 
     fn identify(&mut self, identified: Identified) {
         self.certificate = Some(Arc::new(identified.certificate));
-        self.name = identified.name;
+        // What the listener takes from certificates goes before what a proxy says.
+        if identified.name.is_some() {
+            self.name = identified.name;
+        }
     }
 }
 
@@ -46,21 +49,28 @@ impl fmt::Display for Caller {
     }
 }
 
-/// Makes of what was accepted what the listener speaks. `wire` is there as soon as anything can be said on it.
+/// Makes of what was accepted what the listener speaks. `wire` is there as soon as anything can be said on it. `place` is
+/// taken as soon as it is known whose it is: shaking hands costs more than a look at the address.
 pub(super) async fn open(
     accepted: Accepted,
     wire: &mut Option<Wire>,
     caller: &mut Caller,
     settings: &Settings,
+    place: &mut impl FnMut(&Peer) -> Result<(), Stopped>,
 ) -> Result<(), Stopped> {
     let mut identified = Ok(());
     let stream = match accepted {
         Accepted::Unix(stream) => Stream::Unix(stream),
         Accepted::Tcp(mut stream) => {
             hear_proxy(&mut stream, caller, settings).await?;
+            // One that speaks for others still may say for whom in the upgrade to a WebSocket.
+            if !settings.trusts(&caller.peer) {
+                place(&caller.peer)?;
+            }
             match &settings.tls {
                 None => Stream::Tcp(stream),
                 Some(tls) => {
+                    first_byte(&stream).await?;
                     let stream = seal(stream, tls, wire).await?;
                     identified = identify(&stream, tls, caller);
                     Stream::Tls(Box::new(stream))
@@ -73,6 +83,15 @@ pub(super) async fn open(
     match &settings.websocket {
         Some(policy) => upgrade(wire, caller, policy).await,
         None => Ok(()),
+    }
+}
+
+/// Waits for the first byte. Who leaves without one, such as a health check, has asked for nothing.
+async fn first_byte(stream: &TcpStream) -> Result<u8, Stopped> {
+    let mut first = [0];
+    match stream.peek(&mut first).await {
+        Ok(len) if len > 0 => Ok(first[0]),
+        _ => Err(Stopped::Gone),
     }
 }
 
@@ -89,14 +108,11 @@ async fn hear_proxy(
     if settings.proxy_protocol == ProxyProtocol::None {
         return Ok(());
     }
+    let first = first_byte(stream).await?;
     if !settings.trusts(&caller.peer) {
-        let mut first = [0];
-        let len = stream.peek(&mut first).await.map_err(|_| Stopped::Gone)?;
-        return match first.first() {
-            Some(first) if len > 0 && proxy::begins(*first) => {
-                Err(unopened("a PROXY header from an address that is not in trusted_proxies"))
-            }
-            _ => Ok(()),
+        return match proxy::begins(first) {
+            true => Err(unopened("a PROXY header from an address that is not in trusted_proxies")),
+            false => Ok(()),
         };
     }
     let Header { source, common_name } = proxy::read(stream).await.map_err(unopened)?;
@@ -151,11 +167,14 @@ fn identify(
 }
 
 async fn upgrade(wire: &mut Wire, caller: &mut Caller, policy: &Policy) -> Result<(), Stopped> {
+    let mut looks = Looks::default();
     let answer = loop {
-        match websocket::answer(wire.kept(), policy, caller.peer.ip()) {
-            Some(answer) => break answer,
-            None => read_more(wire).await?,
+        if looks.is_due(wire.kept())
+            && let Some(answer) = websocket::answer(wire.kept(), policy, caller.peer.ip())
+        {
+            break answer;
         }
+        read_more(wire).await?;
     };
     match answer {
         Answer::Refuse { response, why } => Err(Stopped::Unopened(response, why)),

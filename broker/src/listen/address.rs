@@ -100,7 +100,7 @@ impl Drop for Place {
 }
 
 /// Whoever has one IPv6 address has as many as a network of 64 bits holds.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))

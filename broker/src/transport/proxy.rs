@@ -141,9 +141,15 @@ fn version_2(bytes: &[u8]) -> Result<Progress, &'static str> {
             body.array::<16>()?;
             Some((IpAddr::from(source), body.port()?))
         }
-        // Unspecified, datagrams, and sockets of the proxy's machine: nobody that could be named.
+        // A stream between processes of the proxy's machine: two paths, and nobody that could be named.
+        0x31 => {
+            body.array::<108>()?;
+            body.array::<108>()?;
+            None
+        }
+        // Unspecified: nobody either.
         0x00 => None,
-        0x12 | 0x22 | 0x31 | 0x32 => return Err("the PROXY header is not about TCP"),
+        0x12 | 0x22 | 0x32 => return Err("the PROXY header is about datagrams"),
         _ => return Err("the PROXY header is of an unknown family"),
     };
     let common_name = match family {

@@ -1,4 +1,5 @@
-//! Client identifiers that connect too often, and those that are banned for it. Must not know sessions.
+//! Client identifiers that connect too often, and those that are banned for it; likewise whoever fails to log in too often.
+//! Must not know sessions.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;

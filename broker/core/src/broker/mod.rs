@@ -7,6 +7,7 @@ mod backlog;
 mod depart;
 mod greet;
 mod jail;
+mod logins;
 mod publish;
 mod rejudge;
 mod renew;
@@ -31,9 +32,11 @@ use crate::session::{Due, Session, State};
 use crate::subscription::SharedStrategy;
 use backlog::Backlog;
 use jail::Jail;
+use logins::Failures;
 use wasmqtt_codec::ReasonCode;
 
 pub use aside::{Attempt, Granted, JudgedPublication, PublicationAside, SubscriptionsAside};
+pub use logins::{Applicant, Banned};
 pub use publish::Published;
 pub use renew::Renewed;
 
@@ -107,6 +110,7 @@ pub struct Broker {
     /// What is due, and for whom; one entry per session at most.
     timers: Mutex<BTreeMap<Due, Arc<str>>>,
     jail: Jail,
+    failures: Failures,
     backlog: Backlog,
     keys: AtomicU64,
     attachments: AtomicU64,
@@ -122,6 +126,7 @@ impl Broker {
             router: Router::new(&limits),
             timers: Mutex::default(),
             jail: Jail::default(),
+            failures: Failures::default(),
             backlog: Backlog::default(),
             keys: AtomicU64::new(1),
             attachments: AtomicU64::new(1),

@@ -15,6 +15,7 @@ mod features;
 mod identity;
 mod judge;
 mod limits;
+mod logins;
 mod packets;
 mod queues;
 mod quotas;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    super::model::{Auth, Flapping, Limits, OnPublishRate, Overflow, Preset, Queue},
+    super::model::{Auth, FailedLogins, Flapping, Limits, OnPublishRate, Overflow, Preset, Queue},
     fields::{Fields, Reporter},
     preset,
 };
@@ -121,6 +121,7 @@ fn read(fields: &mut Fields<'_>, base: &Limits) -> Limits {
             .count("max_sessions_per_name", 0..=1_000_000)
             .unwrap_or(base.max_sessions_per_name),
         flapping: flapping(fields.table("flapping"), &base.flapping),
+        failed_logins: failed_logins(fields.table("failed_logins"), &base.failed_logins),
         auth: auth(fields.table("auth"), &base.auth),
         max_authentications: fields
             .count("max_authentications", 1..=1_000_000)
@@ -147,6 +148,18 @@ fn flapping(mut fields: Fields<'_>, base: &Flapping) -> Flapping {
     };
     fields.finish();
     flapping
+}
+
+fn failed_logins(mut fields: Fields<'_>, base: &FailedLogins) -> FailedLogins {
+    let second = Duration::from_secs(1);
+    let logins = FailedLogins {
+        per_address: fields.count("per_address", 0..=1_000_000).unwrap_or(base.per_address),
+        per_name: fields.count("per_name", 0..=1_000_000).unwrap_or(base.per_name),
+        within: fields.seconds("within", second..=Duration::from_hours(24)).unwrap_or(base.within),
+        ban: fields.seconds("ban", second..=Duration::from_hours(30 * 24)).unwrap_or(base.ban),
+    };
+    fields.finish();
+    logins
 }
 
 fn auth(mut fields: Fields<'_>, base: &Auth) -> Auth {

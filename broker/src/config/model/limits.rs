@@ -70,6 +70,8 @@ pub struct Limits {
     pub max_sessions_per_name: u32,
     /// How often one client identifier may connect.
     pub flapping: Flapping,
+    /// How often somebody may fail to log in.
+    pub failed_logins: FailedLogins,
     /// How much enhanced authentication one client may ask for.
     pub auth: Auth,
     /// Clients that may wait for an authenticator at once, of the whole broker; of each listener, where an authenticator
@@ -116,6 +118,7 @@ impl Default for Limits {
             connect_rate: 0,
             max_sessions_per_name: 0,
             flapping: Flapping::default(),
+            failed_logins: FailedLogins::default(),
             auth: Auth::default(),
             max_authentications: 1024,
             max_sessions: 1_000_000,
@@ -167,6 +170,26 @@ pub struct Flapping {
 impl Default for Flapping {
     fn default() -> Self {
         Self { connects: 0, within: Duration::from_mins(1), ban: Duration::from_mins(5) }
+    }
+}
+
+/// `limits.failed_logins`: an address, or a user name, that fails to log in more often is refused for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedLogins {
+    /// Of one address; of IPv6, of one network of 64 bits; 0 = no bound. At most 1 000 000. Default 0.
+    pub per_address: u32,
+    /// Of one user name, from wherever; 0 = no bound. At most 1 000 000. Default 0.
+    pub per_name: u32,
+    /// Time from the first of them in which they count, whole seconds. 1 s to 24 h. Default 1 min.
+    pub within: Duration,
+    /// Time for which it is then refused, whole seconds. 1 s to 30 d. Default 5 min.
+    pub ban: Duration,
+}
+
+impl Default for FailedLogins {
+    fn default() -> Self {
+        let Flapping { within, ban, .. } = Flapping::default();
+        Self { per_address: 0, per_name: 0, within, ban }
     }
 }
 
@@ -279,7 +302,7 @@ impl Limits {
     ];
 
     /// Every limit under its dotted name, in the order of the annotated default configuration.
-    pub(in crate::config) fn entries(&self) -> [(&'static str, Bound); 43] {
+    pub(in crate::config) fn entries(&self) -> [(&'static str, Bound); 47] {
         // No `..`: a new limit that is not listed here does not compile.
         let Self {
             max_packet_size,
@@ -309,6 +332,8 @@ impl Limits {
             connect_rate,
             max_sessions_per_name,
             flapping: Flapping { connects, within, ban },
+            failed_logins:
+                FailedLogins { per_address, per_name, within: fails_within, ban: fails_ban },
             auth: Auth { rounds, data, timeout, reauthentications, within: auth_within },
             max_authentications,
             max_sessions,
@@ -350,6 +375,10 @@ impl Limits {
             ("flapping.connects", Bound::CountOrNone(connects.into())),
             ("flapping.within", Bound::Span(within)),
             ("flapping.ban", Bound::Span(ban)),
+            ("failed_logins.per_address", Bound::CountOrNone(per_address.into())),
+            ("failed_logins.per_name", Bound::CountOrNone(per_name.into())),
+            ("failed_logins.within", Bound::Span(fails_within)),
+            ("failed_logins.ban", Bound::Span(fails_ban)),
             ("auth.rounds", Bound::Count(rounds.into())),
             ("auth.data", Bound::Bytes(data.into())),
             ("auth.timeout", Bound::Time(timeout)),

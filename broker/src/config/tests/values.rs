@@ -49,6 +49,7 @@ connect_rate = 78
 keep_alive_min = "79s"
 max_sessions_per_name = 74
 flapping = { connects = 75, within = "76s", ban = "30d" }
+failed_logins = { per_address = 3, per_name = 4, within = "5s", ban = "6s" }
 auth = { rounds = 77, data = "78B", timeout = "79s", reauthentications = 81, within = "82s" }
 max_authentications = 79
 max_sessions = 80
@@ -152,6 +153,9 @@ fn every_key_is_read() {
         [limits.message_expiry_default, limits.connection_time_max, limits.keep_alive_min];
     assert_eq!(seconds.map(|time| time.as_secs()), [75, 76, 79]);
     assert_eq!((limits.publish_rate, limits.connect_rate), (77, 78));
+    let logins = &limits.failed_logins;
+    assert_eq!((logins.per_address, logins.per_name), (3, 4));
+    assert_eq!((logins.within, logins.ban), (Duration::from_secs(5), Duration::from_secs(6)));
     let rate = (limits.publish_bytes_rate, limits.on_publish_rate);
     assert_eq!(rate, (78 << 10, super::super::OnPublishRate::Disconnect));
     assert_eq!(config.limits.retained_expiry_max.as_secs(), 82);
@@ -233,7 +237,7 @@ fn every_key_of_a_plugin_is_read() {
     assert_eq!(plugin.limits.http_time, Duration::from_secs(1));
     assert_eq!((plugin.limits.http_request, plugin.limits.http_reply), (1 << 10, 2 << 10));
     assert_eq!(plugin.limits.http_at_once, 3);
-    assert_eq!(plugin.location.to_string(), "wasmqtt.toml:79");
+    assert_eq!(plugin.location.to_string(), "wasmqtt.toml:80");
     let text: Vec<_> = EVERYTHING.lines().collect();
     let location = &good(EVERYTHING).listeners[0].location;
     assert!(text[location.line as usize - 1].starts_with("bind"), "where it would not be opened");

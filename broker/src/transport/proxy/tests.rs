@@ -118,6 +118,16 @@ fn version_2_names_the_certificate_that_the_proxy_has_verified() {
 }
 
 #[test]
+fn version_2_about_a_unix_socket_names_nobody() {
+    let ssl = [&[3, 0, 0, 0, 0][..], &tlv(0x22, b"device-1")].concat();
+    let body = [&[b'/'; 216][..], &tlv(0x20, &ssl)].concat();
+    let named = header(&v2(0x21, 0x31, &body)).unwrap();
+    assert_eq!((named.source, named.common_name.as_deref()), (None, Some("device-1")));
+    assert_eq!(header(&v2(0x21, 0x31, &[b'/'; 216])), Ok(Header::default()));
+    assert!(header(&v2(0x21, 0x31, &[b'/'; 215])).is_err());
+}
+
+#[test]
 fn version_2_that_lies_about_lengths_is_refused() {
     assert_eq!(header(&v2(0x21, 0x11, &V4[..11])), Err("the PROXY header is too short"));
     assert_eq!(header(&v2(0x21, 0x21, &[0; 35])), Err("the PROXY header is too short"));
@@ -131,7 +141,7 @@ fn version_2_that_lies_about_lengths_is_refused() {
     assert_eq!(header(&v2(0x21, 0x11, &long)), Err("the PROXY header is too long"));
     let fits = [&V4[..], &tlv(0x04, &vec![0; MAX_BODY - 12 - 3])].concat();
     assert_eq!(header(&v2(0x21, 0x11, &fits)), from("192.0.2.1:56250"));
-    for (command, family) in [(0x11, 0x11), (0x22, 0x11), (0x21, 0x12), (0x21, 0x31), (0x21, 0x41)]
+    for (command, family) in [(0x11, 0x11), (0x22, 0x11), (0x21, 0x12), (0x21, 0x32), (0x21, 0x41)]
     {
         assert!(header(&v2(command, family, &[0; 216])).is_err(), "{command:x} {family:x}");
     }
