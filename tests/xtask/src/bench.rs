@@ -178,7 +178,8 @@ fn build(broker: bool) -> Result<()> {
     step::run(&mut command, step::BUILD)
 }
 
-fn release(name: &str) -> PathBuf {
+/// Where a program is that was built for release.
+pub(crate) fn release(name: &str) -> PathBuf {
     let directory = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| tree::root().join("target"), |target| tree::root().join(target));
     directory.join("release").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))

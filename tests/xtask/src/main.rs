@@ -2,6 +2,7 @@
 //! what it installs and why. It knows the tree and the tools; nothing of MQTT.
 
 mod apt;
+mod attack;
 mod bench;
 mod c;
 mod clients;
@@ -54,6 +55,8 @@ enum Command {
     Fuzz(fuzz::Fuzz),
     /// Measure the broker beside others: processor time, latency, memory
     Bench(bench::Bench),
+    /// Attack the broker beside a hundred well-behaved clients, and show what they notice and what it costs
+    Attack(attack::Attack),
     /// Everything that the continuous integration runs, in its order
     Test,
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Mutate(mutations) => mutate::mutate(&mutations),
         Command::Fuzz(fuzz) => fuzz::fuzz(&fuzz),
         Command::Bench(bench) => bench::bench(&bench),
+        Command::Attack(attack) => attack::attack(&attack),
         Command::Test => test::test(),
     };
     match outcome {
