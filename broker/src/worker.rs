@@ -18,7 +18,7 @@ use wasmqtt_sandbox::{Outbox, Outlet, Publication};
 use crate::bell::Bells;
 use crate::clock::Clock;
 use crate::count::Counters;
-use crate::drive::{self, Life};
+use crate::drive::{self, Life, Turns};
 use crate::listen::{Detached, Seat};
 use crate::patience::Patience;
 use crate::transport::Peer;
@@ -50,6 +50,8 @@ pub(crate) struct Local {
     pub(crate) deliveries: Vec<Delivery>,
     /// What was counted since the worker began.
     pub(crate) counters: Counters,
+    /// Whose TLS handshake may take a step.
+    pub(crate) handshakes: Turns,
     /// Where events go at the end of a turn.
     outlet: Outlet,
     shared: Shared,
@@ -178,6 +180,7 @@ impl Workers {
                         out: Vec::new(),
                         deliveries: Vec::new(),
                         counters: Counters::default(),
+                        handshakes: Turns::new(),
                         outlet,
                         shared: theirs,
                         number: number_too,

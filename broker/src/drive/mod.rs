@@ -5,6 +5,7 @@ mod enter;
 mod open;
 mod park;
 mod renew;
+mod taking_turns;
 mod turn;
 mod wire;
 
@@ -21,6 +22,7 @@ use crate::listen::{Accepted, Seat};
 use crate::transport::Peer;
 use crate::worker::{Count, Shared, with_local};
 pub(crate) use park::see_through;
+pub(crate) use taking_turns::Turns;
 use turn::{Driver, Ended};
 use wire::Wire;
 

@@ -17,6 +17,7 @@ use crate::transport::proxy::{self, Header};
 use crate::transport::tls::{self, Identified};
 use crate::transport::websocket::{self, Answer, Frames, Looks, Policy};
 use crate::transport::{Peer, Stream};
+use crate::worker::with_local;
 
 /// Who is at the other end, as far as it is known before CONNECT.
 #[derive(Clone, Debug)]
@@ -148,7 +149,12 @@ async fn seal(
         .accept_with(stream, |session| session.set_buffer_limit(Some(tls::BUFFER)))
         .into_fallible();
     // Boxed: a handshake is large, and soon over.
-    Box::pin(accept).await.map_err(|(error, stream)| {
+    let accept = Box::pin(accept);
+    let accepted = match with_local(|local| local.handshakes.clone()) {
+        Some(turns) => turns.take(accept).await,
+        None => accept.await,
+    };
+    accepted.map_err(|(error, stream)| {
         *wire = Some(Wire::new(Stream::Tcp(stream)));
         unopened(tls::reason(&error))
     })
