@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use rustls::pki_types::ServerName;
@@ -17,6 +17,8 @@ use crate::wire::{connect, open, push};
 
 /// Programs, or threads, at a time.
 const ATTACKERS: usize = 4;
+/// How long a program has to be let do it.
+const ATTEMPT: Duration = Duration::from_secs(1);
 /// New keys on one connection.
 const KEYS: usize = 1000;
 
@@ -40,7 +42,12 @@ pub(super) fn renegotiation(stage: &Stage<'_>) -> Result<bool> {
                     command.arg(&script).arg(&port).arg(stage.target.certificate()).arg("1000");
                     let Ok(mut child) = command.spawn() else { return };
                     stage.effort.connected();
-                    while stage.goes_on() && matches!(child.try_wait(), Ok(None)) {
+                    let start = Instant::now();
+                    // A broker that ignores it has it wait for nothing.
+                    while stage.goes_on()
+                        && start.elapsed() < ATTEMPT
+                        && matches!(child.try_wait(), Ok(None))
+                    {
                         thread::sleep(Duration::from_millis(10));
                     }
                     let _ = child.kill();
