@@ -56,6 +56,11 @@ fn lint() -> Result<()> {
         cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
         step::BUILD,
     )?;
+    step::say("lint: the lock file of the fuzz targets");
+    let mut locked = cargo();
+    locked.args(["tree", "--locked", "--manifest-path"]);
+    locked.arg(tree::root().join("tests/fuzz/libfuzzer/Cargo.toml"));
+    step::run_quietly(&mut locked, step::NETWORK)?;
     step::say("lint: the plugins, warnings denied");
     let mut clippy = in_plugins("clippy");
     clippy.args(["--workspace", "--all-targets", "--quiet", "--locked", "--target-dir"]);
