@@ -10,6 +10,7 @@ use thiserror::Error;
 /// Metrics of one plugin.
 pub(crate) const METRICS_MAX: usize = 100;
 const NAME_MAX: usize = 100;
+const TOTAL: &str = "_total";
 /// Bytes of a help text; what is beyond is cut.
 const HELP_MAX: usize = 1024;
 
@@ -31,6 +32,11 @@ pub(crate) enum Refused {
     Full,
     #[error("`{0}` is a metric of the other kind")]
     Kind(String),
+    #[error(
+        "`{name}` would be exported by the same name as `{other}`, because `_total` is added to the name of a counter; \
+         give one of them another name"
+    )]
+    Clash { name: String, other: String },
 }
 
 /// The metrics of one plugin.
@@ -77,6 +83,12 @@ impl Registry {
                 false => Err(Refused::Kind(name.into())),
             };
         }
+        // One that no instance has a handle of is of a generation that is gone.
+        let exported = exported(kind, name);
+        all.retain(|other| other.exported() != exported || Arc::strong_count(other) > 1);
+        if let Some(other) = all.iter().find(|other| other.exported() == exported) {
+            return Err(Refused::Clash { name: name.into(), other: other.name.as_ref().into() });
+        }
         if all.len() >= METRICS_MAX {
             // Those that no instance has a handle of are of a generation that is gone.
             all.retain(|series| Arc::strong_count(series) > 1);
@@ -104,6 +116,15 @@ impl Registry {
     }
 }
 
+/// What a metric is called where it is exported, behind the plugin's name: the total of a counter says so, once.
+fn exported(kind: MetricKind, name: &str) -> (&str, &'static str) {
+    match (kind, name.strip_suffix(TOTAL)) {
+        (_, Some(stem)) => (stem, TOTAL),
+        (MetricKind::Counter, None) => (name, TOTAL),
+        (MetricKind::Gauge, None) => (name, ""),
+    }
+}
+
 fn is_name(name: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
     name.len() <= NAME_MAX
@@ -112,6 +133,10 @@ fn is_name(name: &str) -> bool {
 }
 
 impl Series {
+    fn exported(&self) -> (&str, &'static str) {
+        exported(self.kind, &self.name)
+    }
+
     /// Counts what an instance of this worker saw.
     pub(crate) fn add(&self, worker: usize, n: u64) {
         if let Some(cell) = self.cells.get(worker).or_else(|| self.cells.last()) {
@@ -157,6 +182,25 @@ mod tests {
         gauge.set(-1.0);
         assert_eq!(gauge.value(), -1.0);
         assert_eq!(registry.get(Gauge, "n", "").unwrap_err(), Refused::Kind("n".into()));
+    }
+
+    #[test]
+    fn two_metrics_that_would_be_exported_by_one_name_are_not_taken() {
+        for (first, second) in
+            [((Counter, "n"), (Gauge, "n_total")), ((Counter, "n_total"), (Counter, "n"))]
+        {
+            for ((kind, name), (other_kind, other)) in [(first, second), (second, first)] {
+                let registry = Registry::new(1);
+                let held = registry.get(kind, name, "").unwrap();
+                let refused = registry.get(other_kind, other, "").unwrap_err();
+                let clash = Refused::Clash { name: other.into(), other: name.into() };
+                assert_eq!(refused, clash);
+                assert!(registry.get(kind, name, "").is_ok());
+                drop(held);
+                // Nobody holds it any more.
+                assert!(registry.get(other_kind, other, "").is_ok());
+            }
+        }
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(super) struct Gauges<'a> {
 pub(super) struct Text {
     out: String,
     families: HashSet<String>,
+    /// Those of them whose samples have other names.
+    histograms: HashSet<String>,
 }
 
 /// Labels with their values.
@@ -39,6 +41,9 @@ impl Text {
     fn family(&mut self, name: &str, kind: &str, help: &str) -> bool {
         if !self.families.insert(name.to_owned()) {
             return false;
+        }
+        if kind == "histogram" {
+            self.histograms.insert(name.to_owned());
         }
         let help = help.replace('\\', "\\\\").replace('\n', "\\n");
         // Writing to a string cannot fail.

@@ -103,7 +103,7 @@ fn own(text: &mut Text, plugins: &[PluginStatus]) {
             if kind == "counter" && !name.ends_with("_total") {
                 name.push_str("_total");
             }
-            let taken = text.families.contains(&name);
+            let taken = text.families.contains(&name) || is_part(text, &name);
             let family = families.entry(name.clone()).or_insert_with(|| Own {
                 kind,
                 help: &metric.help,
@@ -128,6 +128,14 @@ fn own(text: &mut Text, plugins: &[PluginStatus]) {
     for words in left_out {
         text.comment(&words);
     }
+}
+
+/// Whether a histogram of the broker's has samples of this name.
+fn is_part(text: &Text, name: &str) -> bool {
+    ["_bucket", "_sum", "_count"]
+        .iter()
+        .filter_map(|suffix| name.strip_suffix(suffix))
+        .any(|family| text.histograms.contains(family))
 }
 
 /// As the format writes what is no number.
@@ -236,7 +244,14 @@ pub(super) mod tests {
             metric("logins_total", MetricKind::Gauge, 8.0),
         ];
         let calls = vec![metric("total", MetricKind::Counter, 7.0)];
-        let all = [status("my-auth", first), status("my_auth", second), status("calls", calls)];
+        let call = ["seconds_count", "seconds_sum", "seconds_bucket", "seconds"];
+        let call = call.map(|name| metric(name, MetricKind::Gauge, 6.0)).to_vec();
+        let all = [
+            status("my-auth", first),
+            status("my_auth", second),
+            status("calls", calls),
+            status("call", call),
+        ];
         plugins(&mut text, &all);
         let text = text.finish();
         assert!(text.contains(
@@ -246,9 +261,14 @@ pub(super) mod tests {
         ));
         assert!(text.contains("wasmqtt_plugin_my_auth_logins_total{plugin=\"my-auth\"} 4\n"));
         assert!(text.contains("wasmqtt_plugin_my_auth_load{plugin=\"my-auth\"} +Inf\n"));
-        for left_out in
-            ["my_auth_logins_total of the plugin my_auth", "calls_total of the plugin calls"]
-        {
+        for left_out in [
+            "my_auth_logins_total of the plugin my_auth",
+            "calls_total of the plugin calls",
+            "call_seconds_count of the plugin call",
+            "call_seconds_sum of the plugin call",
+            "call_seconds_bucket of the plugin call",
+            "call_seconds of the plugin call",
+        ] {
             assert!(text.contains(&format!("# wasmqtt_plugin_{left_out} is left out")), "{text}");
         }
         check_format(&text);
