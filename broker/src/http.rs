@@ -1,12 +1,17 @@
 //! The client behind the plugins' `http` capability. Which URLs a plugin may ask for has been looked at before.
 
+mod names;
+
 use std::io;
 use std::time::Duration;
 
 use ureq::config::RedirectAuthHeaders;
 use ureq::http::Request;
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Error, Timeout};
 use wasmqtt_sandbox::{HttpClient, HttpRequest, HttpResponse};
+
+use self::names::Names;
 
 /// Bytes of the headers of one reply.
 const HEADERS: usize = 32 << 10;
@@ -34,7 +39,7 @@ impl Client {
             .max_idle_connections_per_host(IDLE_PER_HOST)
             .max_idle_age(IDLE_AGE)
             .build();
-        Self(config.into())
+        Self(Agent::with_parts(config, DefaultConnector::default(), Names::new()))
     }
 }
 
@@ -94,6 +99,7 @@ fn words(error: Error, request: &HttpRequest) -> String {
         Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
             format!("no reply within {:?}", request.timeout)
         }
+        Error::Other(why) => why.to_string(),
         error => error.to_string(),
     }
 }

@@ -15,6 +15,9 @@ const COMPUTING: usize = 16;
 /// Questions that may wait for somebody else, at once: of all listeners, and of one.
 const PATIENT: usize = 256;
 const PATIENT_PER_LISTENER: usize = 64;
+/// Packets of one listener that may wait for their turn: each holds its message, and what comes later would have to wait
+/// for longer than anybody does.
+const QUEUED_PER_LISTENER: usize = 8192;
 /// Threads that never have to wait for each other: one for each of these, and some for loading plugins.
 pub(crate) const THREADS: usize = COMPUTING + PATIENT + 4;
 /// Places of all listeners.
@@ -36,11 +39,16 @@ struct Places {
 struct Place {
     patient: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
+    queued: Arc<AtomicUsize>,
 }
 
 impl Default for Place {
     fn default() -> Self {
-        Self { patient: Arc::new(Semaphore::new(PATIENT_PER_LISTENER)), waiting: Arc::default() }
+        Self {
+            patient: Arc::new(Semaphore::new(PATIENT_PER_LISTENER)),
+            waiting: Arc::default(),
+            queued: Arc::default(),
+        }
     }
 }
 
@@ -95,9 +103,15 @@ impl Patience {
         let most = self.0.most.load(Ordering::Relaxed);
         (place.0.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
     }
+
+    /// A place among the packets of this listener that wait for a turn of a patient question; none when there are too many.
+    pub(crate) fn queue(&self, listener: ListenerId) -> Option<Waiting> {
+        let place = Waiting(self.place(listener).queued);
+        (place.0.fetch_add(1, Ordering::Relaxed) < QUEUED_PER_LISTENER).then_some(place)
+    }
 }
 
-/// A place among those that wait for an authenticator.
+/// A place among those that wait.
 pub(crate) struct Waiting(Arc<AtomicUsize>);
 
 impl Drop for Waiting {
@@ -133,6 +147,23 @@ mod tests {
         turns.clear();
         assert!(at_once(patience.turn(ListenerId(0), true)).await.is_some());
         assert!(at_once(patience.turn(ListenerId(0), false)).await.is_some());
+    }
+
+    #[test]
+    fn packets_that_wait_are_bounded_by_listener() {
+        let patience = Patience::new(1);
+        let (one, other) = (ListenerId(0), ListenerId(1));
+        let mut queued: Vec<_> =
+            (0..QUEUED_PER_LISTENER).map(|_| patience.queue(one).unwrap()).collect();
+        assert!(patience.queue(one).is_none());
+        assert!(patience.queue(one).is_none(), "who was turned away takes no place");
+        assert!(patience.queue(other).is_some() && patience.queue(ListenerId::INTERNAL).is_some());
+        queued.pop();
+        queued.extend(patience.queue(one));
+        assert_eq!(queued.len(), QUEUED_PER_LISTENER);
+        assert!(patience.queue(one).is_none());
+        drop(queued);
+        assert!(patience.queue(one).is_some());
     }
 
     #[test]

@@ -52,20 +52,31 @@ pub(super) struct Elsewhere<R>(Pin<Box<dyn Future<Output = Option<R>> + Send>>);
 impl<R: Send + 'static> Elsewhere<R> {
     /// Makes the call as soon as one of this listener may be made; `patient`: it may wait for somebody outside of the
     /// broker.
-    pub(super) fn start(
+    fn start(
         shared: &Shared,
         listener: ListenerId,
         patient: bool,
         call: impl FnOnce() -> R + Send + 'static,
     ) -> Self {
-        Self::start_after(shared, listener, patient, std::future::ready(call))
+        Self::in_turn(shared, listener, patient, None, std::future::ready(call))
     }
 
-    /// The same with a call that is not to be made yet: it takes nobody's place meanwhile.
+    /// The same with a patient call that is not to be made yet: it takes nobody's turn meanwhile. `place`: in the queue,
+    /// until it is its turn.
     pub(super) fn start_after<C: FnOnce() -> R + Send + 'static>(
         shared: &Shared,
         listener: ListenerId,
+        place: Option<Waiting>,
+        call: impl Future<Output = C> + Send + 'static,
+    ) -> Self {
+        Self::in_turn(shared, listener, true, place, call)
+    }
+
+    fn in_turn<C: FnOnce() -> R + Send + 'static>(
+        shared: &Shared,
+        listener: ListenerId,
         patient: bool,
+        place: Option<Waiting>,
         call: impl Future<Output = C> + Send + 'static,
     ) -> Self {
         let (patience, control) = (shared.patience.clone(), shared.control.clone());
@@ -74,6 +85,7 @@ impl<R: Send + 'static> Elsewhere<R> {
         let call = Call(control.spawn(async move {
             let call = call.await;
             let turn = patience.turn(listener, patient).await;
+            drop(place);
             let call = threads.spawn_blocking(move || {
                 let answer = call();
                 drop(turn);

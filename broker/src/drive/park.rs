@@ -18,6 +18,7 @@ use wasmqtt_core::time::Moment;
 
 use super::ask::Elsewhere;
 use super::turn::{Driver, Ended};
+use crate::patience::Waiting;
 use crate::worker::{Local, Shared, with_local};
 
 /// What a client waits for.
@@ -51,30 +52,56 @@ impl Waits {
     }
 }
 
-/// Has a publication judged elsewhere.
+/// Has a publication judged elsewhere. Where too much waits already it is judged at once: refused.
 pub(super) fn ask_publish(
     shared: &Shared,
     aside: PublicationAside,
-) -> Elsewhere<JudgedPublication> {
-    let (judge, clock) = (shared.patient_judge.clone(), shared.clock);
+) -> Result<Elsewhere<JudgedPublication>, JudgedPublication> {
     let listener = aside.listener();
+    let Some(place) = shared.patience.queue(listener) else { return Err(aside.refuse(crowded())) };
+    let (judge, clock) = (shared.patient_judge.clone(), shared.clock);
     let in_turn = async move {
         // What the same client left before goes first.
         poll_fn(|cx| aside.poll_first(cx)).await;
         move || aside.ask(&mut *judge(), clock.now())
     };
-    Elsewhere::start_after(shared, listener, true, in_turn)
+    Ok(Elsewhere::start_after(shared, listener, Some(place), in_turn))
 }
 
-/// Has subscriptions judged elsewhere.
-pub(super) fn ask_subscribe(shared: &Shared, aside: SubscriptionsAside) -> Elsewhere<Granted> {
+/// Has the subscriptions of a packet judged elsewhere, likewise.
+pub(super) fn ask_subscribe(
+    shared: &Shared,
+    aside: SubscriptionsAside,
+) -> Result<Elsewhere<Granted>, Granted> {
+    match shared.patience.queue(aside.listener()) {
+        Some(place) => Ok(ask_subscriptions(shared, aside, Some(place))),
+        None => Err(aside.refuse(&crowded())),
+    }
+}
+
+/// Has what a session holds judged again. There is one such question per connection, and it needs no place: refusing it
+/// would take away what the client has.
+fn ask_again(shared: &Shared, aside: SubscriptionsAside) -> Elsewhere<Granted> {
+    ask_subscriptions(shared, aside, None)
+}
+
+fn ask_subscriptions(
+    shared: &Shared,
+    aside: SubscriptionsAside,
+    place: Option<Waiting>,
+) -> Elsewhere<Granted> {
     let (judge, clock) = (shared.patient_judge.clone(), shared.clock);
     // Thousands of questions, of a client that may be gone after the first.
     let whoever = Arc::new(());
     let waiting = Arc::downgrade(&whoever);
     let listener = aside.listener();
     let ask = move || aside.ask(&mut *judge(), clock.now(), || waiting.strong_count() > 0);
-    Elsewhere::start(shared, listener, true, ask).while_held(whoever)
+    Elsewhere::start_after(shared, listener, place, std::future::ready(ask)).while_held(whoever)
+}
+
+/// What the client is told then. It may try again.
+fn crowded() -> Refusal {
+    Refusal::new(ReasonCode::QuotaExceeded).because("too many packets wait to be judged")
 }
 
 /// Nobody said yes, and it cannot be told packet by packet.
@@ -122,9 +149,12 @@ impl Driver {
     pub(super) fn poll_behind(&mut self, cx: &Context<'_>, now: Moment) -> bool {
         let clear = self.shared.broker.poll_clear(&self.client.id, cx).is_ready();
         if clear && std::mem::take(&mut self.waits.is_behind) {
-            self.connection.excuse(now);
+            self.connection.read_on(now);
         }
-        self.waits.is_behind = !clear;
+        if !clear {
+            self.connection.stop_reading(now);
+            self.waits.is_behind = true;
+        }
         !clear
     }
 
@@ -144,7 +174,7 @@ impl Driver {
     fn go_on(&mut self, now: Moment) {
         self.waits.parked = None;
         self.has_ahead = true;
-        self.connection.excuse(now);
+        self.connection.read_on(now);
     }
 
     /// Starts judging the client's subscriptions again, elsewhere where that may take its time.
@@ -159,7 +189,7 @@ impl Driver {
         let (client, session) = (&self.client, &self.session);
         match broker.put_held_aside(&mut local.lane, now, client, session) {
             Some(aside) => {
-                self.waits.rejudging = Some(Box::new(ask_subscribe(&self.shared, aside)));
+                self.waits.rejudging = Some(Box::new(ask_again(&self.shared, aside)));
             }
             None => {
                 self.tell_denied(&broker.rejudge(&mut local.lane, now, client, session));
@@ -225,7 +255,13 @@ async fn route(
 
 /// Sees a publication through that nobody waits for: a plugin's own, or a will.
 pub(crate) async fn see_through(shared: &Shared, aside: PublicationAside) -> Result<(), Refusal> {
-    let published = route(shared, ask_publish(shared, aside)).await;
+    let published = match ask_publish(shared, aside) {
+        Ok(answer) => route(shared, answer).await,
+        Err(refused) => {
+            let now = shared.clock.now();
+            with_local(|local| shared.broker.publish_judged(&mut local.lane, now, refused))
+        }
+    };
     let broken = || Err(Refusal::new(ReasonCode::ImplementationSpecificError));
     published.unwrap_or_else(broken).map(|_| ())
 }

@@ -366,26 +366,34 @@ impl Hand<'_> {
                     Attempt::Done(published) => {
                         self.acknowledge(packet_id, qos, published, out)?;
                     }
-                    Attempt::Aside(aside) => {
-                        let answer = ask_publish(self.shared, aside);
-                        let parked = Parked::Publish { packet_id, qos, answer };
-                        self.waits.parked = Some(Box::new(parked));
-                        return Ok(Taken::Last);
-                    }
+                    Attempt::Aside(aside) => match ask_publish(self.shared, aside) {
+                        Ok(answer) => {
+                            self.park(Parked::Publish { packet_id, qos, answer });
+                            return Ok(Taken::Last);
+                        }
+                        Err(judged) => {
+                            let published = broker.publish_judged(self.lane, self.now, judged);
+                            self.acknowledge(packet_id, qos, published, out)?;
+                        }
+                    },
                 }
             }
             Inbound::Subscribe(subscribe) => {
-                let Self { lane, client, session, limits, shared, now, .. } = self;
-                let granted = self.waits.granted.take();
+                let Self { lane, client, limits, shared, now, .. } = self;
+                let mut granted = self.waits.granted.take();
                 if granted.is_none() {
                     let most = limits.max_filters_per_subscribe;
                     let aside = broker.put_subscribe_aside(lane, *now, client, most, &subscribe);
-                    if let Some(aside) = aside {
-                        let answer = ask_subscribe(shared, aside);
-                        self.waits.parked = Some(Box::new(Parked::Subscribe(answer)));
-                        return Ok(Taken::Not);
+                    match aside.map(|aside| ask_subscribe(shared, aside)) {
+                        None => {}
+                        Some(Ok(answer)) => {
+                            self.park(Parked::Subscribe(answer));
+                            return Ok(Taken::Not);
+                        }
+                        Some(Err(refused)) => granted = Some(Box::new(refused)),
                     }
                 }
+                let Self { lane, client, session, limits, now, .. } = self;
                 let (granted, id) = (granted.as_deref(), subscribe.packet_id);
                 let answer =
                     broker.subscribe_as(lane, *now, client, session, limits, &subscribe, granted);
@@ -406,6 +414,12 @@ impl Hand<'_> {
             None => Ok(Taken::Whole),
             Some(_) => Ok(Taken::Last),
         }
+    }
+
+    /// Nothing more is read until the answer is there.
+    fn park(&mut self, parked: Parked) {
+        self.connection.stop_reading(self.now);
+        self.waits.parked = Some(Box::new(parked));
     }
 
     fn acknowledge(

@@ -99,6 +99,15 @@ impl PublicationAside {
     }
 }
 
+impl PublicationAside {
+    /// Judges it without asking: it is refused.
+    pub fn refuse(self, refusal: Refusal) -> JudgedPublication {
+        let Self { client, message, ticket, .. } = self;
+        let (topic, hops) = (message.topic().into(), message.hops());
+        JudgedPublication { client, topic, hops, outcome: Err(refusal), ticket }
+    }
+}
+
 /// Subscriptions that are to be judged elsewhere.
 #[derive(Debug)]
 pub struct SubscriptionsAside {
@@ -114,6 +123,12 @@ impl SubscriptionsAside {
     /// Where they came in.
     pub fn listener(&self) -> ListenerId {
         self.client.listener
+    }
+
+    /// Judges all of them without asking: they are refused.
+    pub fn refuse(self, refusal: &Refusal) -> Granted {
+        let refuse = |(filter, qos)| (filter, qos, Err(refusal.clone()));
+        Granted(self.filters.into_iter().map(refuse).collect())
     }
 
     /// Asks one by one, where waiting does no harm, as long as the answers are `wanted`.

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmqtt_codec::{
     Auth, Frame, Packet, PacketType, ReasonCode, UserPropertiesBuf, Version, decode,
@@ -125,6 +126,13 @@ impl Authentication {
                 self.exchange = None;
                 Ok(Some(success))
             }
+        }
+    }
+
+    /// Gives the exchange so much longer.
+    pub(super) fn postpone(&mut self, by: Duration) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.deadline = exchange.deadline.after(by);
         }
     }
 

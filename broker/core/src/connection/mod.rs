@@ -68,6 +68,8 @@ pub struct Connection {
     keep_alive: Duration,
     /// When the last whole packet came.
     heard_at: Moment,
+    /// Since when the broker does not read, or was last excused for it.
+    deaf_since: Option<Moment>,
     expires_at: Option<Moment>,
     /// When it has lasted as long as it may.
     over_at: Option<Moment>,
@@ -98,6 +100,7 @@ impl Connection {
             // One and a half times [MQTT-3.1.2-22].
             keep_alive: Duration::from_millis(u64::from(admission.keep_alive) * 1500),
             heard_at: now,
+            deaf_since: None,
             expires_at: admission.expires_at,
             over_at: match admission.limits.connection_time_max {
                 0 => None,
@@ -160,9 +163,28 @@ impl Connection {
         self.rate.paused(now)
     }
 
-    /// The broker has not been reading: silence until now is not the client's.
+    /// The broker does not read from now on.
+    pub fn stop_reading(&mut self, now: Moment) {
+        self.deaf_since.get_or_insert(now);
+    }
+
+    /// The broker has not been reading: silence until now is not the client's, nor is an exchange that it could not go
+    /// on with.
     pub fn excuse(&mut self, now: Moment) {
         self.heard_at = now;
+        if let Some(since) = &mut self.deaf_since {
+            let deaf = now.since(std::mem::replace(since, now));
+            if let Some(authentication) = &mut self.authentication {
+                authentication.postpone(deaf);
+            }
+        }
+    }
+
+    /// The broker reads on.
+    pub fn read_on(&mut self, now: Moment) {
+        self.stop_reading(now);
+        self.excuse(now);
+        self.deaf_since = None;
     }
 
     /// Whether its time is over.

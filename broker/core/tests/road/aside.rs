@@ -5,7 +5,7 @@ use std::task::{Context, Waker};
 
 use wasmqtt_codec::{Packet, ReasonCode, RetainHandling, Subscribe, Subscription, Version};
 use wasmqtt_core::broker::{Attempt, Published};
-use wasmqtt_core::judge::{Action, Actions, Effect, Identity, Permission, Transformed};
+use wasmqtt_core::judge::{Action, Actions, Effect, Identity, Permission, Refusal, Transformed};
 use wasmqtt_core::message::{Changes, Origin, Parts};
 
 use crate::judge::Scripted;
@@ -282,6 +282,39 @@ fn what_a_session_holds_is_judged_elsewhere_too_and_nothing_else_is_touched() {
     assert_eq!(denied, ["a".into()]);
     let held = session.state.lock().subscriptions.len();
     assert_eq!(held, 2);
+}
+
+#[test]
+fn what_is_put_aside_can_be_refused_unasked() {
+    let mut wire = Wire::new();
+    let mut reader = wire.connect(&clean(Version::V5, "r"));
+    wire.subscribe(&mut reader, "#", Q1);
+    let client = wire.connect(&clean(Version::V5, "c"));
+    let broker = Arc::clone(&wire.broker);
+    waits(&wire, Action::Publish, "a");
+    waits(&wire, Action::Subscribe, "b");
+    let crowded = Refusal::new(ReasonCode::QuotaExceeded);
+    let Attempt::Aside(aside) = attempt(&mut wire, &client, "a") else { panic!("did not wait") };
+    wire.script().asked.clear();
+    let judged = aside.refuse(crowded.clone());
+    let refused = broker.publish_judged(&mut wire.lane, wire.now, judged);
+    assert_eq!(refused.unwrap_err().code, ReasonCode::QuotaExceeded);
+    assert!(broker.poll_clear("c", &Context::from_waker(Waker::noop())).is_ready());
+    let subscribe = Subscribe {
+        packet_id: 1.try_into().unwrap(),
+        subscription_identifier: None,
+        user_properties: Default::default(),
+        subscriptions: vec![subscription("a"), subscription("b")],
+    };
+    let (who, session) =
+        (Arc::clone(client.connection.client()), Arc::clone(client.connection.session()));
+    let limits = Arc::clone(client.connection.limits());
+    let aside = broker.put_subscribe_aside(&mut wire.lane, wire.now, &who, 100, &subscribe);
+    let granted = aside.unwrap().refuse(&crowded);
+    let (lane, granted) = (&mut wire.lane, Some(&granted));
+    let answer = broker.subscribe_as(lane, wire.now, &who, &session, &limits, &subscribe, granted);
+    assert_eq!(answer.codes, [ReasonCode::QuotaExceeded; 2]);
+    assert!(wire.script().asked.is_empty() && wire.take(&mut reader).is_empty());
 }
 
 #[test]

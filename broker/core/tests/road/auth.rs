@@ -481,6 +481,32 @@ fn re_authentications_are_bounded_in_number_and_time() {
 }
 
 #[test]
+fn the_time_in_which_the_broker_does_not_read_is_not_the_client_s_who_authenticates_again() {
+    let mut wire = Wire::new();
+    wire.limits.auth.timeout = 3;
+    let gate = named("a");
+    let mut client = wire.entered(&gate, &connect("c", METHOD, ""));
+    wire.send(&mut client, &again("1"));
+    wire.settle(&gate, &mut client);
+    wire.pass(2_000);
+    client.connection.stop_reading(wire.now);
+    // Whoever waits for the alarm excuses it then, too.
+    for _ in 0..3 {
+        wire.pass(5_000);
+        client.connection.excuse(wire.now);
+        assert_eq!(client.connection.overdue(wire.now), None);
+        assert_eq!(client.connection.deadline(), Some(wire.now.after_secs(1)));
+    }
+    wire.pass(500);
+    client.connection.read_on(wire.now);
+    wire.pass(999);
+    assert!(wire.pump(&mut client).is_empty());
+    wire.pass(1);
+    assert_eq!(wire.pump(&mut client), [Sent::Disconnect(ReasonCode::NotAuthorized)]);
+    assert_eq!(client.closed, Some(Fault::AuthenticationTimeout));
+}
+
+#[test]
 fn an_expiring_identity_ends_the_connection_unless_it_is_renewed() {
     let mut wire = Wire::new();
     let gate = named("alice");
