@@ -215,6 +215,7 @@ pub(crate) fn plugins(config: &Config) -> Vec<PluginSpec> {
             kv: plugin.limits.kv,
             http: HttpLimits {
                 time: plugin.limits.http_time,
+                packet_time: plugin.limits.http_packet_time,
                 request: plugin.limits.http_request,
                 reply: plugin.limits.http_reply,
                 at_once: plugin.limits.http_at_once,

@@ -13,7 +13,7 @@ use crate::harness::web::{Barrier, Reply, Web};
 use crate::harness::{Broker, Client, Outgoing};
 
 /// The guest that asks `web`, as the plugin `caller`.
-fn caller(web: &Web, keys: &str, config: &str) -> String {
+pub(crate) fn caller(web: &Web, keys: &str, config: &str) -> String {
     let url = web.url();
     let grants = match keys.contains("grants") {
         true => String::new(),

@@ -18,6 +18,7 @@ mod foreign;
 mod harness;
 mod hostile;
 mod http;
+mod http_bounds;
 mod http_order;
 mod judging;
 mod listeners;

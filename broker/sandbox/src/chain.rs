@@ -25,7 +25,7 @@ use crate::plugin::Plugin;
 use crate::selection::Selection;
 use crate::tally::Hook;
 
-pub(crate) use session::{Instances, Memory, Seat, Session};
+pub(crate) use session::{Instances, Memory, Seat, Session, Spent};
 
 /// Most bytes of a topic, properties and payload together: what any packet can carry.
 const MESSAGE_MAX: usize = 268_435_455 - 16;
@@ -148,7 +148,7 @@ impl Chain {
         request: &Request<'_>,
     ) -> bool {
         self.waits.authorize
-            && match session.recall(client, request, &self.authorize, 0) {
+            && match session.recall_for_later(client, request, &self.authorize) {
                 Recalled::Answer(..) | Recalled::Abstained => false,
                 Recalled::Ask(from) => {
                     let later = self.authorize.get(from..).unwrap_or_default();

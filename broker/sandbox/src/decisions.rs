@@ -77,7 +77,7 @@ struct Answer {
 }
 
 /// What is known before anybody is asked.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Recalled {
     /// The answer, and the plugin that gave it; none: all abstained.
     Answer(Option<usize>, Decision),

@@ -11,7 +11,7 @@ use wasmqtt_core::judge::{Decision, Judge, Refusal, Request, Screened, Transform
 use wasmqtt_core::message::Message;
 use wasmqtt_core::time::Moment;
 
-use crate::chain::{Chain, Instances, Memory, Session};
+use crate::chain::{Chain, Instances, Memory, Session, Spent};
 use crate::decisions::Decisions;
 use crate::generation::Generation;
 use crate::revocation::{Missed, Revocations};
@@ -73,18 +73,19 @@ impl SharedDecisions {
     }
 }
 
-/// Asks in place of a worker, from any thread, with instances that are no worker's own. One value per question; its calls
-/// block.
+/// Asks in place of a worker, from any thread, with instances that are no worker's own. One value per packet, whose
+/// questions share the time that it may take; its calls block.
 pub struct PatientJudge {
     generation: Arc<Generation>,
     memory: Memory,
+    spent: Spent,
     revoked: u64,
 }
 
 impl PatientJudge {
     pub(crate) fn new(generation: Arc<Generation>) -> Self {
         let revoked = generation.shared.revoked();
-        Self { generation, memory: Memory::default(), revoked }
+        Self { generation, memory: Memory::default(), spent: Spent::default(), revoked }
     }
 
     fn ask<R>(
@@ -97,7 +98,7 @@ impl PatientJudge {
         let chain = self.generation.chain(listener)?;
         let mut session = Session {
             plugins: &self.generation.plugins,
-            instances: Instances::Pooled,
+            instances: Instances::Pooled(&mut self.spent),
             memory: &mut self.memory,
             shared: chain.waits.authorize.then_some(&self.generation.shared),
             revoked: self.revoked,

@@ -200,6 +200,12 @@ pub(crate) enum CallError {
          their publishers, only what it answered before with a time of reuse counts"
     )]
     Waits,
+    /// It was not asked, because it has had all the time there is for one packet.
+    #[error(
+        "it has waited {0:?} because of one packet; if its questions need longer together, raise \
+         `limits.http_packet_time`"
+    )]
+    Late(Duration),
     /// All instances were busy for the whole deadline.
     #[error("all its {instances} instances were busy for {waited:?}; raise {limit}")]
     Busy {

@@ -186,6 +186,16 @@ impl Guest {
         self.store.data().limiter.memory()
     }
 
+    /// Says how long the next call may wait for web services.
+    pub(crate) fn wait_at_most(&mut self, patience: Duration) {
+        self.store.data_mut().patience = patience;
+    }
+
+    /// How long the last call waited for them.
+    pub(crate) fn waited(&self) -> Duration {
+        self.store.data().budget.waited()
+    }
+
     /// Says whose it is: what it counts is counted as this worker's.
     pub(crate) fn sit(&mut self, worker: usize) {
         self.store.data_mut().worker = worker;

@@ -76,6 +76,9 @@ impl fmt::Debug for HttpPort {
 pub struct HttpLimits {
     /// For all requests of one call of a hook together; 1 ms to 60 s.
     pub time: Duration,
+    /// For everything that one packet, or one session whose subscriptions are judged again, has the plugin wait for: a
+    /// SUBSCRIBE is one call for each of its filters; 1 ms to 10 min. What is asked later is a failure.
+    pub packet_time: Duration,
     /// Bytes of one request, its body, URL and headers together; at most [`BYTES_MAX`](Self::BYTES_MAX).
     pub request: u64,
     /// Bytes of the body of one reply; at most [`BYTES_MAX`](Self::BYTES_MAX).
@@ -88,6 +91,8 @@ pub struct HttpLimits {
 impl HttpLimits {
     /// 16 MiB.
     pub const BYTES_MAX: u64 = 16 << 20;
+    /// 10 minutes.
+    pub const PACKET_TIME_MAX: Duration = Duration::from_secs(600);
     /// 64.
     pub const AT_ONCE_MAX: u32 = 64;
 
@@ -96,6 +101,9 @@ impl HttpLimits {
         let times = Duration::from_millis(1)..=PluginLimits::TIME_MAX;
         if !times.contains(&self.time) {
             return Some("`http_time` must be between 1 ms and 60 s".into());
+        }
+        if !(Duration::from_millis(1)..=Self::PACKET_TIME_MAX).contains(&self.packet_time) {
+            return Some("`http_packet_time` must be between 1 ms and 10 min".into());
         }
         if self.request.max(self.reply) > Self::BYTES_MAX {
             return Some("`http_request` and `http_reply` must be at most 16 MiB".into());
@@ -109,7 +117,13 @@ impl HttpLimits {
 
 impl Default for HttpLimits {
     fn default() -> Self {
-        Self { time: Duration::from_secs(5), request: 64 << 10, reply: 64 << 10, at_once: 16 }
+        Self {
+            time: Duration::from_secs(5),
+            packet_time: Duration::from_secs(30),
+            request: 64 << 10,
+            reply: 64 << 10,
+            at_once: 16,
+        }
     }
 }
 

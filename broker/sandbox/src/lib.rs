@@ -9,6 +9,7 @@
 mod bindings;
 mod breaker;
 mod budget;
+mod carried;
 mod chain;
 mod convert;
 mod decisions;

@@ -63,8 +63,8 @@ pub(crate) struct Plugin {
 pub(crate) enum Slot<'a> {
     /// That of the worker of this number.
     Own(&'a mut Option<Guest>, usize),
-    /// One that is nobody's own.
-    Lent(Box<Lease<'a, Guest>>),
+    /// One that is nobody's own, and what is to be told how long it waited.
+    Lent(Box<Lease<'a, Guest>>, &'a mut Duration),
     /// Nobody's, of whoever tries a plugin out.
     Probed(&'a mut Option<Guest>),
     /// There is none.
@@ -196,22 +196,33 @@ impl Plugin {
         question: impl FnOnce(&mut Guest, Duration, &str) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
         let deadline = self.spec.limits.authenticate;
-        let mut lease = self.lease(hook)?;
+        let mut lease = self.lease(hook, Duration::MAX)?;
         let listeners = &self.surroundings.listeners;
         let listener = listeners.get(usize::from(connecting.listener.0)).map_or("", |name| name);
-        self.ask(hook, &mut lease.slot, None, |guest| question(guest, deadline, listener))
+        self.ask(hook, &mut lease.slot, None, |guest| {
+            guest.wait_at_most(Duration::MAX);
+            question(guest, deadline, listener)
+        })
     }
 
-    /// An instance for one call, off the data path. Blocks.
-    pub(crate) fn pooled(&self, hook: Hook) -> Slot<'_> {
-        self.lease(hook).map_or_else(Slot::None, |lease| Slot::Lent(Box::new(lease)))
+    /// An instance for one call, off the data path. Blocks. `spent`: how long it has waited because of the same packet.
+    pub(crate) fn pooled<'a>(&'a self, hook: Hook, spent: &'a mut Duration) -> Slot<'a> {
+        let most = self.spec.limits.http.packet_time;
+        if self.waits() && *spent >= most {
+            self.tallies.count(None, hook, Outcome::Failure);
+            return Slot::None(CallError::Late(most));
+        }
+        let (begin, left) = (Instant::now(), most.saturating_sub(*spent));
+        let lease = self.lease(hook, left);
+        *spent += begin.elapsed();
+        lease.map_or_else(Slot::None, |lease| Slot::Lent(Box::new(lease), spent))
     }
 
     /// An instance that is no worker's own. Waits for one, no longer than a call may take.
-    fn lease(&self, hook: Hook) -> Result<Lease<'_, Guest>, CallError> {
+    fn lease(&self, hook: Hook, left: Duration) -> Result<Lease<'_, Guest>, CallError> {
         let limits = &self.spec.limits;
         let patience = match self.waits() {
-            true => limits.authenticate + limits.http.time,
+            true => left.min(limits.authenticate + limits.http.time),
             false => limits.authenticate,
         };
         self.pool.lease(Instant::now() + patience).ok_or_else(|| {
@@ -276,7 +287,17 @@ impl Plugin {
     ) -> Result<T, CallError> {
         match slot {
             Slot::Own(slot, worker) => self.ask(hook, slot, Some(worker), question),
-            Slot::Lent(mut lease) => self.ask(hook, &mut lease.slot, None, question),
+            Slot::Lent(mut lease, spent) => {
+                let left = self.spec.limits.http.packet_time.saturating_sub(*spent);
+                let begin = Instant::now();
+                let result = self.ask(hook, &mut lease.slot, None, |guest| {
+                    guest.wait_at_most(left);
+                    question(guest)
+                });
+                let waited = lease.slot.as_ref().map(Guest::waited);
+                *spent += waited.unwrap_or_else(|| begin.elapsed());
+                result
+            }
             Slot::Probed(slot) => self.ask(hook, slot, None, question),
             Slot::None(error) => Err(error),
         }

@@ -304,6 +304,7 @@ impl Judge for WorkerJudge {
         if self.revocations.count() != self.revoked {
             self.forget();
         }
+        self.memory.carried.clear();
     }
 
     fn authorize(&mut self, now: Moment, client: &Arc<Client>, request: &Request<'_>) -> Decision {

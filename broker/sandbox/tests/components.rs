@@ -15,8 +15,8 @@ use wasmqtt_core::judge::{
 use wasmqtt_core::message::{Message, Origin, Parts};
 use wasmqtt_core::time::Moment;
 use wasmqtt_sandbox::{
-    ChainSpec, Generation, LoadCause, LoadError, OnFailure, Options, PluginSpec, Sandbox,
-    WorkerJudge,
+    ChainSpec, Generation, Grants, HttpClient, HttpPort, HttpRequest, HttpResponse, LoadCause,
+    LoadError, OnFailure, Options, PluginSpec, Sandbox, WorkerJudge,
 };
 
 const NOW: Moment = Moment(1_000);
@@ -345,4 +345,41 @@ fn a_reload_is_one_cut_and_what_is_refused_changes_nothing() {
     assert!(prepare(&bench.sandbox, &wrong, "transform").is_err());
     bench.judge.begin();
     assert_eq!(tag(&mut bench), "2");
+}
+
+/// A web service that says yes to everything.
+struct Agreeing;
+
+impl HttpClient for Agreeing {
+    fn send(&self, _: &HttpRequest) -> Result<HttpResponse, String> {
+        Ok(HttpResponse { status: 200, ..HttpResponse::default() })
+    }
+}
+
+#[test]
+fn an_answer_that_is_forgotten_after_it_was_found_counts_for_the_packet_it_was_found_for() {
+    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+    let http = HttpPort::new(Agreeing);
+    let options = Options { workers: 1, cache_dir: Some(cache), http, ..Options::default() };
+    let (sandbox, client) = (Sandbox::new(options).unwrap(), client());
+    let config = r#"{"url": "http://h/x", "authorize": ["publish"], "reuse_ms": 600000}"#;
+    let grants = Grants { http: vec!["http://h/".into()], ..Grants::default() };
+    let spec = PluginSpec { grants, ..guest("caller", config) };
+    sandbox.swap(prepare(&sandbox, &spec, "authorize").unwrap_or_else(|error| panic!("{error}")));
+    let (mut worker, elsewhere) = (sandbox.judge(0), sandbox.patient_judges());
+    fn publish(topic: &str) -> Request<'_> {
+        let (action, qos) = (Action::Publish, QoS::AtLeastOnce);
+        Request { action, topic, share: None, qos, retain: false }
+    }
+    let ask = |topic: &str| elsewhere().authorize(NOW, &client, &publish(topic));
+    assert_eq!(ask("kept"), Decision::Allow);
+    worker.begin();
+    assert!(!worker.waits_to_authorize(NOW, &client, &publish("kept")));
+    // As many as are remembered of one client.
+    for number in 0..1024 {
+        assert_eq!(ask(&number.to_string()), Decision::Allow);
+    }
+    assert_eq!(worker.authorize(NOW, &client, &publish("kept")), Decision::Allow);
+    worker.begin();
+    assert!(worker.waits_to_authorize(NOW, &client, &publish("kept")), "it was forgotten");
 }

@@ -249,6 +249,9 @@ pub struct PluginLimits {
     pub kv: u64,
     /// Longest that the HTTP requests of one call may take together; see [`Grants::http`]. 1 ms to 60 s. Default 5 s.
     pub http_time: Duration,
+    /// Longest that one packet, or one session that is judged again, may have the plugin wait, all its calls together. 1 ms
+    /// to 10 min. Default 30 s.
+    pub http_packet_time: Duration,
     /// Bytes of one request. 1 KiB to 16 MiB. Default 64 KiB.
     pub http_request: u64,
     /// Bytes of one reply. 1 KiB to 16 MiB. Default 64 KiB.
@@ -270,6 +273,7 @@ impl Default for PluginLimits {
             host_call_bytes: 64 << 20,
             kv: 1 << 20,
             http_time: Duration::from_secs(5),
+            http_packet_time: Duration::from_secs(30),
             http_request: 64 << 10,
             http_reply: 64 << 10,
             http_at_once: 16,

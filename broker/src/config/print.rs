@@ -190,6 +190,7 @@ fn write_plugin(out: &mut String, plugin: &Plugin) -> fmt::Result {
         host_call_bytes,
         kv,
         http_time,
+        http_packet_time,
         http_request,
         http_reply,
         http_at_once,
@@ -204,6 +205,7 @@ fn write_plugin(out: &mut String, plugin: &Plugin) -> fmt::Result {
     writeln!(out, "limits.host_call_bytes = {}", text(&unit::size(*host_call_bytes)))?;
     writeln!(out, "limits.kv = {}", text(&unit::size(*kv)))?;
     writeln!(out, "limits.http_time = {}", text(&unit::duration(*http_time)))?;
+    writeln!(out, "limits.http_packet_time = {}", text(&unit::duration(*http_packet_time)))?;
     writeln!(out, "limits.http_request = {}", text(&unit::size(*http_request)))?;
     writeln!(out, "limits.http_reply = {}", text(&unit::size(*http_reply)))?;
     writeln!(out, "limits.http_at_once = {http_at_once}")?;

@@ -1,12 +1,15 @@
 //! One question to a chain: with which instances it is asked, and what is remembered of the answers. Must not know
 //! policies.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmqtt_core::client::Client;
 use wasmqtt_core::judge::{Action, Decision, Request};
 use wasmqtt_core::time::Moment;
 
+use crate::carried::Carried;
 use crate::decisions::{Decisions, Recalled};
 use crate::elsewhere::SharedDecisions;
 use crate::error::CallError;
@@ -26,6 +29,8 @@ pub(crate) struct Seat {
 pub(crate) struct Memory {
     pub(crate) decisions: Decisions,
     pub(crate) selections: selection::Memo,
+    /// Of the packet that is judged now.
+    pub(crate) carried: Carried,
 }
 
 /// Whom a question goes to.
@@ -33,8 +38,12 @@ pub(crate) enum Instances<'a> {
     /// A worker's own. None of a plugin that may wait is asked.
     Seat(&'a mut Seat),
     /// Whichever are free: off the data path, where waiting does no harm.
-    Pooled,
+    Pooled(&'a mut Spent),
 }
+
+/// How long each plugin has waited because of one packet, by its place.
+#[derive(Debug, Default)]
+pub(crate) struct Spent(BTreeMap<usize, Duration>);
 
 /// A question: who answers, with which instances, and when.
 pub(crate) struct Session<'a> {
@@ -55,7 +64,7 @@ impl<'a> Session<'a> {
     pub(super) fn at(&mut self, hook: Hook, place: usize) -> Option<(&'a Plugin, Slot<'_>)> {
         let plugin = self.plugins.get(place)?;
         let slot = match &mut self.instances {
-            Instances::Pooled => plugin.pooled(hook),
+            Instances::Pooled(spent) => plugin.pooled(hook, spent.0.entry(place).or_default()),
             Instances::Seat(_) if plugin.waits() => Slot::None(CallError::Waits),
             Instances::Seat(seat) => Slot::Own(seat.guests.get_mut(place)?, seat.worker),
         };
@@ -86,7 +95,35 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// What is known already, from position `from` on: where it was looked up for this packet, that.
     pub(super) fn recall(
+        &mut self,
+        client: &Arc<Client>,
+        request: &Request<'_>,
+        places: &[usize],
+        from: usize,
+    ) -> Recalled {
+        if from == 0
+            && let Some(found) = self.memory.carried.find(client, request)
+        {
+            return found;
+        }
+        self.look_up(client, request, places, from)
+    }
+
+    /// What is known now, to be used for this packet.
+    pub(super) fn recall_for_later(
+        &mut self,
+        client: &Arc<Client>,
+        request: &Request<'_>,
+        places: &[usize],
+    ) -> Recalled {
+        let found = self.look_up(client, request, places, 0);
+        self.memory.carried.keep(client, request, &found);
+        found
+    }
+
+    fn look_up(
         &mut self,
         client: &Arc<Client>,
         request: &Request<'_>,
@@ -128,7 +165,7 @@ impl<'a> Session<'a> {
     /// Denials count whether or not somebody was asked again.
     pub(super) fn count_reused(&self, place: Option<usize>, decision: &Decision) {
         let worker = match &self.instances {
-            Instances::Pooled => None,
+            Instances::Pooled(_) => None,
             Instances::Seat(seat) => Some(seat.worker),
         };
         if matches!(decision, Decision::Deny(_))

@@ -38,6 +38,24 @@ impl http::Host for Host {
 }
 
 impl Host {
+    /// For another request of the call in progress.
+    fn time_left(&self) -> Result<Duration, String> {
+        let (limits, waited) = (&self.surroundings.http.limits, self.budget.waited());
+        let over = |of: &str, most: Duration, key: &str| {
+            Err(format!(
+                "the requests of {of} have taken {most:?} together; if they need longer, raise \
+                 `limits.{key}`"
+            ))
+        };
+        let (call, packet) =
+            (limits.time.saturating_sub(waited), self.patience.saturating_sub(waited));
+        match (call.is_zero(), packet.is_zero()) {
+            (true, _) => over("this call", limits.time, "http_time"),
+            (_, true) => over("this packet", limits.packet_time, "http_packet_time"),
+            _ => Ok(call.min(packet)),
+        }
+    }
+
     fn ask(&mut self, request: Request) -> Result<Response, String> {
         if self.cause.is_none() {
             return Err("init cannot ask: the plugin may never be put in place".into());
@@ -45,14 +63,7 @@ impl Host {
         let around = &self.surroundings;
         check_url(&around.http.granted, &request.url)?;
         check(&request, around.http.limits.request)?;
-        let left = around.http.limits.time.saturating_sub(self.budget.waited());
-        if left.is_zero() {
-            return Err(format!(
-                "the requests of this call have taken {:?} together; if they need longer, raise \
-                 `limits.http_time`",
-                around.http.limits.time
-            ));
-        }
+        let left = self.time_left()?;
         let asked = request.timeout_ms.map(|ms| Duration::from_millis(ms.into()));
         let request = HttpRequest {
             method: request.method,

@@ -14,6 +14,7 @@ mod revocation;
 pub(crate) mod wasi;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmqtt_core::client::Client;
 use wasmtime::{Result, bail};
@@ -53,7 +54,9 @@ pub(crate) struct Surroundings {
 pub(crate) struct Host {
     pub(crate) surroundings: Arc<Surroundings>,
     pub(crate) limiter: Limiter,
-    budget: Budget,
+    pub(crate) budget: Budget,
+    /// How long the next call, or the one in progress, may wait for web services because of the packet it is about.
+    pub(crate) patience: Duration,
     /// The client of the call in progress: who asks, or who is delivered to.
     pub(crate) client: Option<Arc<Client>>,
     /// The message of the call in progress.
@@ -78,6 +81,7 @@ impl Host {
             surroundings,
             limiter: Limiter::new(limits),
             budget: Budget::default(),
+            patience: Duration::MAX,
             client: None,
             message: None,
             cause: None,

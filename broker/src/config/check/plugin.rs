@@ -19,6 +19,8 @@ const MAX_PLUGINS: usize = 256;
 const KV: RangeInclusive<u64> = 1 << 10..=1 << 30;
 /// Bytes of an HTTP request, or of a reply.
 const HTTP: RangeInclusive<u64> = 1 << 10..=16 << 20;
+/// For all calls that one packet needs.
+const PACKET_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(600);
 /// The plugins, and every name that is declared.
 pub(super) fn plugins<'a>(
     root: &mut Fields<'a>,
@@ -105,6 +107,9 @@ fn limits(mut fields: Fields<'_>) -> PluginLimits {
             .unwrap_or(base.host_call_bytes),
         kv: fields.size("kv", KV).unwrap_or(base.kv),
         http_time: fields.time("http_time", deadline()).unwrap_or(base.http_time),
+        http_packet_time: fields
+            .time("http_packet_time", PACKET_TIME)
+            .unwrap_or(base.http_packet_time),
         http_request: fields.size("http_request", HTTP).unwrap_or(base.http_request),
         http_reply: fields.size("http_reply", HTTP).unwrap_or(base.http_reply),
         http_at_once: fields.count("http_at_once", 1..=64).unwrap_or(base.http_at_once),

@@ -417,6 +417,10 @@ fn a_plugin_is_checked_value_by_value() {
         ("limits.http_time = \"0s\"", "`plugin.limits.http_time` is 0s: it must be 1ms to 1m"),
         ("limits.http_request = \"1B\"", "is 1B: it must be 1KiB to 16MiB"),
         ("limits.http_reply = \"17MiB\"", "is 17MiB: it must be 1KiB to 16MiB"),
+        (
+            "limits.http_packet_time = \"11m\"",
+            "`plugin.limits.http_packet_time` is 11m: it must be 1ms to 10m",
+        ),
         ("limits.http_at_once = 0", "`plugin.limits.http_at_once` is 0: it must be 1 to 64"),
         (
             "grants.http = [\"https://a/?b\"]",

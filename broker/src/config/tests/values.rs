@@ -97,7 +97,7 @@ path = "no/such/file.wasm"
 sha256 = "00112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff"
 on_failure = "open"
 reauthorize = true
-limits = { memory = "1MiB", call = "1ms", authenticate = "60s", observe = "1m", queued_events = 1, queued_publications = 2, log_lines_per_second = 0, host_call_bytes = "1KiB", kv = "2MiB", http_time = "1s", http_request = "1KiB", http_reply = "2KiB", http_at_once = 3 }
+limits = { memory = "1MiB", call = "1ms", authenticate = "60s", observe = "1m", queued_events = 1, queued_publications = 2, log_lines_per_second = 0, host_call_bytes = "1KiB", kv = "2MiB", http_time = "1s", http_packet_time = "2m", http_request = "1KiB", http_reply = "2KiB", http_at_once = 3 }
 grants = { topics = ["routed/#", "$${odd}/+"], publish = ["own/#"], revocation = true, kv = true, metrics = true, http = ["https://idp.example/mqtt"] }
 [plugin.config]
 topic = "routed/${value}/${topic}"
@@ -235,6 +235,7 @@ fn every_key_of_a_plugin_is_read() {
     assert_eq!((plugin.grants.kv, plugin.grants.metrics, plugin.limits.kv), (true, true, 2 << 20));
     assert_eq!(plugin.grants.http, ["https://idp.example/mqtt"]);
     assert_eq!(plugin.limits.http_time, Duration::from_secs(1));
+    assert_eq!(plugin.limits.http_packet_time, Duration::from_secs(120));
     assert_eq!((plugin.limits.http_request, plugin.limits.http_reply), (1 << 10, 2 << 10));
     assert_eq!(plugin.limits.http_at_once, 3);
     assert_eq!(plugin.location.to_string(), "wasmqtt.toml:80");
