@@ -56,9 +56,11 @@ impl Waits {
 pub(super) fn ask_publish(
     shared: &Shared,
     aside: PublicationAside,
-) -> Result<Elsewhere<JudgedPublication>, JudgedPublication> {
+) -> Result<Elsewhere<JudgedPublication>, Box<JudgedPublication>> {
     let listener = aside.listener();
-    let Some(place) = shared.patience.queue(listener) else { return Err(aside.refuse(crowded())) };
+    let Some(place) = shared.patience.queue(listener) else {
+        return Err(Box::new(aside.refuse(crowded())));
+    };
     let (judge, clock) = (shared.patient_judge.clone(), shared.clock);
     let in_turn = async move {
         // What the same client left before goes first.
@@ -259,7 +261,7 @@ pub(crate) async fn see_through(shared: &Shared, aside: PublicationAside) -> Res
         Ok(answer) => route(shared, answer).await,
         Err(refused) => {
             let now = shared.clock.now();
-            with_local(|local| shared.broker.publish_judged(&mut local.lane, now, refused))
+            with_local(|local| shared.broker.publish_judged(&mut local.lane, now, *refused))
         }
     };
     let broken = || Err(Refusal::new(ReasonCode::ImplementationSpecificError));

@@ -372,7 +372,7 @@ impl Hand<'_> {
                             return Ok(Taken::Last);
                         }
                         Err(judged) => {
-                            let published = broker.publish_judged(self.lane, self.now, judged);
+                            let published = broker.publish_judged(self.lane, self.now, *judged);
                             self.acknowledge(packet_id, qos, published, out)?;
                         }
                     },
