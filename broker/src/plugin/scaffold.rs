@@ -25,9 +25,6 @@ pub fn scaffold(
     hook: Hook,
 ) -> anyhow::Result<PathBuf> {
     project::check_name(name)?;
-    if (language, hook) == (Language::C, Hook::Authentication) {
-        bail!("there is no template for authentication in C; take another hook or language");
-    }
     let directory = parent.join(name);
     if directory.exists() {
         bail!("{} is there already", directory.display());
