@@ -1,6 +1,8 @@
 //! `wasmqtt explain`: which rule or component decides what a client may do. Against a configuration, which is loaded for
 //! this, or about a client of a running broker, which is asked over `[admin]`.
 
+mod message;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +21,8 @@ use crate::ask::ask;
 use crate::assemble;
 use crate::config::{Config, Listener};
 use crate::reload::Refused;
+
+pub use self::message::{Content, Outcome, Passed, Routed};
 
 /// What a client wants to do.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -61,6 +65,9 @@ pub struct Question {
     /// Of the publication.
     #[serde(default)]
     pub retain: bool,
+    /// What the publication carries; none = nothing.
+    #[serde(default)]
+    pub message: Option<Content>,
 }
 
 /// Who the client is, where no broker knows it.
@@ -128,6 +135,9 @@ pub struct Explanation {
     pub decided_by: DecidedBy,
     /// Everybody who was asked, in that order.
     pub asked: Vec<Said>,
+    /// What transformers make of a publication that is allowed, where there are any.
+    #[serde(default)]
+    pub passed: Option<Passed>,
 }
 
 /// Explains against a configuration: loads its plugins, asks them, and ends them.
@@ -199,6 +209,9 @@ pub(crate) fn check(question: &Question) -> anyhow::Result<()> {
     if question.qos > 2 {
         bail!("the QoS is {}: it must be 0 to 2", question.qos);
     }
+    if let Some(message) = &question.message {
+        message.properties().context("the properties of the message")?;
+    }
     let wrong = match question.action {
         Action::Subscribe => Filter::parse(&question.topic).err(),
         _ => Topic::parse(&question.topic).err(),
@@ -266,7 +279,8 @@ pub(crate) fn explain(
             (reasons.decision, decided_by)
         }
     };
-    Ok(Explanation { decided_by, asked, ..outline.decided(&decision, qos) })
+    let decided = Explanation { decided_by, asked, ..outline.decided(&decision, qos) };
+    decided.passed(sandbox, client, question)
 }
 
 /// Topics that no client publishes to.
@@ -321,6 +335,7 @@ impl Explanation {
             reason: None,
             decided_by: DecidedBy::Broker,
             asked: Vec::new(),
+            passed: None,
         }
     }
 
@@ -381,7 +396,8 @@ impl fmt::Display for Explanation {
         for Said { who, answer } in &self.asked {
             write!(f, "\n  {who:<width$}  {answer}")?;
         }
-        write!(f, "\ndecided by {}", self.decided_by)
+        write!(f, "\ndecided by {}", self.decided_by)?;
+        self.passed.as_ref().map_or(Ok(()), |passed| passed.fmt(f))
     }
 }
 

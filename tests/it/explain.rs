@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use wasmqtt_codec::{QoS, Version};
 
 use crate::harness::client::login;
-use crate::harness::config::{OPEN, demo, hostile, open_listener, plugin_at};
+use crate::harness::config::{OPEN, demo, hostile, open_listener, plugin, plugin_at};
 use crate::harness::http::{self, Answer};
 use crate::harness::program::{Ended, run};
 use crate::harness::{Broker, Client, Outgoing, cache, component, root, wasmqtt};
@@ -127,6 +127,97 @@ fn a_question_that_is_none_is_told_so() {
         check(OPEN, arguments, 2, &[part]);
     }
     check("colour = 1\n", &["c", "publish", "a"], 2, &["unknown key `colour`"]);
+}
+
+/// Two transformers: one that moves what has a region, and one that tags everything.
+fn transformed(grants: &str) -> String {
+    let listener = open_listener("mqtt", "transform = [\"router\", \"tagger\"]");
+    let rule = "property = \"region\"\ntopic = \"routed/${value}/${topic}\"\nfilters = [\"in/#\"]";
+    let router = plugin("router", "property_router", &format!("{grants}\n[plugin.config]\n{rule}"));
+    let tagger = plugin("tagger", "tagger", "[plugin.config]\ntag = \"2\"");
+    format!("{listener}{router}{tagger}")
+}
+
+#[test]
+fn what_each_transformer_does_to_a_message_is_told_with_what_it_was_asked_for() {
+    let granted = transformed("grants = { topics = [\"routed/#\"] }");
+    let words = ["c", "publish", "in/a", "--property", "region=eu", "--payload", "x", "--qos", "1"];
+    check(
+        &granted,
+        &words,
+        0,
+        &[
+            "c may publish to in/a\n",
+            "plugin router  changes topic in/a -> routed/eu/in/a",
+            "(it wants in/#, with the user property region)",
+            "plugin tagger  changes user properties +generation=2 (it wants every topic)",
+            "routed to routed/eu/in/a",
+        ],
+    );
+    check(
+        &granted,
+        &["c", "publish", "in/a"],
+        0,
+        &["plugin router  is not asked: no selector of it wants this message", "routed to in/a"],
+    );
+    let (code, said) = explained(&granted, &[&words[..], &["--json"]].concat());
+    let said: Value = serde_json::from_str(&said).expect(&said);
+    assert_eq!((code, &said["passed"]["outcome"]), (Some(0), &json!("forwarded")), "{said}");
+    assert_eq!(
+        said["passed"]["message"],
+        json!({
+            "topic": "routed/eu/in/a", "qos": 1, "retain": false, "expiry": null, "payload": "x",
+            "payload_hex": null, "content_type": null,
+            "user_properties": [["region", "eu"], ["generation", "2"]],
+        })
+    );
+    // What it has no grant for is refused, whatever comes behind it.
+    check(
+        &transformed(""),
+        &words,
+        1,
+        &["plugin router  is refused what it wants", "outside its grants", "\nrefused"],
+    );
+    check(&granted, &["c", "subscribe", "in/a"], 0, &["c may subscribe to in/a"]);
+    let (_, said) = explained(&granted, &["c", "subscribe", "in/a"]);
+    assert!(!said.contains("transformers"), "{said}");
+}
+
+#[test]
+fn a_transformer_that_gives_no_answer_or_says_no_decides_what_becomes_of_a_message() {
+    for (deed, policy, code, parts) in [
+        (
+            "trap",
+            "closed",
+            1,
+            ["gives no answer", "decided by `on_failure` of the plugin `hostile`"],
+        ),
+        ("trap", "open", 0, ["gives no answer", "routed to a"]),
+        ("reject", "closed", 1, ["rejects it with", "decided by the plugin `hostile`"]),
+        ("discard", "closed", 0, ["discards it", "routed to nobody"]),
+    ] {
+        let guest = hostile(
+            &format!("on_failure = \"{policy}\""),
+            &format!("on = \"publish\"\ndo = \"{deed}\""),
+        );
+        let config = open_listener("mqtt", "transform = [\"hostile\"]") + &guest;
+        check(&config, &["c", "publish", "a"], code, &parts);
+    }
+}
+
+#[test]
+fn a_running_broker_explains_what_its_transformers_do_to_a_client_s_message() {
+    let config = transformed("grants = { topics = [\"routed/#\"] }");
+    let broker = Broker::start(&format!("{config}{ADMIN}"));
+    let mut client =
+        Client::enter(broker.addr(), Version::V5, "c").subscribed("#", QoS::AtMostOnce);
+    let ended = asked(&broker, &["c", "publish", "in/a", "--property", "region=eu", "--json"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let said: Value = serde_json::from_str(&ended.stdout).expect(&ended.stderr);
+    assert_eq!(said["passed"]["message"]["topic"], "routed/eu/in/a", "{said}");
+    let message = Outgoing::new("in/a", "").property("region", "eu");
+    client.publish(&message);
+    assert_eq!(client.message().topic, "routed/eu/in/a", "what was explained is what happens");
 }
 
 /// What the broker explains about one of its clients.

@@ -4,6 +4,7 @@
 
 mod exchange;
 mod explain;
+mod passage;
 mod session;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use wasmqtt_core::judge::{
 use wasmqtt_core::message::{Changes, Message};
 
 pub use self::explain::{Answer, Decider, Reasons};
+pub use self::passage::{Deed, Passage, Treated};
 use crate::convert::Verdict;
 use crate::decisions::Recalled;
 use crate::error::CallError;

@@ -42,7 +42,7 @@ mod testing;
 mod tests;
 mod ticker;
 
-pub use chain::{Answer, Decider, Reasons};
+pub use chain::{Answer, Decider, Deed, Passage, Reasons, Treated};
 pub use elsewhere::PatientJudge;
 pub use error::{LoadCause, LoadError};
 pub use generation::Generation;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use wasmqtt::config::{Config, Log, LogLevel};
-use wasmqtt::explain::{self, Action, Question, Who};
+use wasmqtt::explain::{self, Action, Content, Question, Who};
 use wasmqtt::reload::{self, Rehearsal};
 
 use super::Source;
@@ -32,6 +32,15 @@ pub(crate) struct Explain {
     /// Of a publication.
     #[arg(long)]
     retain: bool,
+    /// Of a publication: what it carries, for the transformers. Without it: nothing.
+    #[arg(long, value_name = "TEXT")]
+    payload: Option<String>,
+    /// Likewise.
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<String>,
+    /// Likewise: a user property. May be given again.
+    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = attribute)]
+    properties: Vec<(String, String)>,
     /// Ask the broker that runs with this configuration, by its [admin], about a client that has a session there.
     #[arg(long, conflicts_with_all = ["listener", "username", "authenticate", "attributes"])]
     running: bool,
@@ -82,6 +91,11 @@ impl Explain {
             topic: self.topic.clone(),
             qos: self.qos,
             retain: self.retain,
+            message: Some(Content {
+                payload: self.payload.clone().unwrap_or_default(),
+                content_type: self.content_type.clone(),
+                user_properties: self.properties.clone(),
+            }),
         };
         let explanation = if self.running {
             explain::running(self.source.admin(self.admin)?, &question)?
