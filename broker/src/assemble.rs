@@ -16,7 +16,7 @@ use wasmqtt_sandbox::{
     ChainSpec, Fallback, Grants, HttpLimits, OnFailure, PluginLimits, PluginSpec,
 };
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, pem};
 use crate::listen::Settings;
 use crate::transport::tls;
 use crate::transport::websocket::Policy;
@@ -230,11 +230,18 @@ pub(crate) fn plugins(config: &Config) -> Vec<PluginSpec> {
             kv: plugin.grants.kv,
             metrics: plugin.grants.metrics,
             http: plugin.grants.http.clone(),
+            http_ca: authorities(&plugin.grants.http_ca),
         },
         config: plugin.config_with_contents().to_string(),
         location: plugin.location.to_string(),
     };
     config.plugins.iter().map(spec).collect()
+}
+
+/// What is in these files, which have been looked at before; none without a file.
+fn authorities(files: &[config::PemFile]) -> Option<Arc<[Vec<u8>]>> {
+    let found = files.iter().flat_map(|file| pem::authorities(&file.content));
+    (!files.is_empty()).then(|| found.map(|certificate| certificate.to_vec()).collect())
 }
 
 /// The chains of each listener. `id` answers the place a listener has had since the start.

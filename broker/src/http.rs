@@ -3,10 +3,14 @@
 mod names;
 
 use std::io;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+use rustls::CertificateError;
 use ureq::config::RedirectAuthHeaders;
 use ureq::http::Request;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Error, Timeout};
 use wasmqtt_sandbox::{HttpClient, HttpRequest, HttpResponse};
@@ -22,25 +26,63 @@ const IDLE_PER_HOST: usize = 16;
 const IDLE_AGE: Duration = Duration::from_secs(15);
 
 /// Sends the plugins' requests, and keeps connections open between them.
-pub(crate) struct Client(Agent);
+pub(crate) struct Client {
+    names: Names,
+    public: Agent,
+    /// One for each plugin with CAs of its own: a connection that one of them trusts is none for the others. Those of
+    /// plugins that are gone make room.
+    private: Mutex<Vec<Private>>,
+}
+
+/// Whoever trusts certain CAs only.
+struct Private {
+    /// Weak: the memory stays taken, so that no others can lie at its address.
+    authorities: Weak<[Vec<u8>]>,
+    agent: Agent,
+}
 
 impl Client {
     pub(crate) fn new() -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            // Where a redirect leads is for the plugin and its grants to say.
-            .max_redirects(0)
-            .redirect_auth_headers(RedirectAuthHeaders::Never)
-            // Only what the operator wrote for this plugin counts.
-            .proxy(None)
-            .user_agent(concat!("wasmqtt/", env!("CARGO_PKG_VERSION")))
-            .max_response_header_size(HEADERS)
-            .max_idle_connections(IDLE)
-            .max_idle_connections_per_host(IDLE_PER_HOST)
-            .max_idle_age(IDLE_AGE)
-            .build();
-        Self(Agent::with_parts(config, DefaultConnector::default(), Names::new()))
+        let names = Names::new();
+        let public = agent(RootCerts::WebPki, &names);
+        Self { names, public, private: Mutex::default() }
     }
+
+    /// Whoever trusts these CAs, and only them.
+    fn agent(&self, authorities: Option<&Arc<[Vec<u8>]>>) -> Agent {
+        let Some(authorities) = authorities else { return self.public.clone() };
+        let mut private = self.private.lock();
+        let is_theirs = |known: &&Private| {
+            std::ptr::addr_eq(known.authorities.as_ptr(), Arc::as_ptr(authorities))
+        };
+        if let Some(known) = private.iter().find(is_theirs) {
+            return known.agent.clone();
+        }
+        private.retain(|known| known.authorities.strong_count() > 0);
+        let roots: Vec<_> =
+            authorities.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
+        let agent = agent(RootCerts::new_with_certs(&roots), &self.names);
+        private.push(Private { authorities: Arc::downgrade(authorities), agent: agent.clone() });
+        agent
+    }
+}
+
+fn agent(roots: RootCerts, names: &Names) -> Agent {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        // Where a redirect leads is for the plugin and its grants to say.
+        .max_redirects(0)
+        .redirect_auth_headers(RedirectAuthHeaders::Never)
+        // Only what the operator wrote for this plugin counts.
+        .proxy(None)
+        .tls_config(TlsConfig::builder().root_certs(roots).build())
+        .user_agent(concat!("wasmqtt/", env!("CARGO_PKG_VERSION")))
+        .max_response_header_size(HEADERS)
+        .max_idle_connections(IDLE)
+        .max_idle_connections_per_host(IDLE_PER_HOST)
+        .max_idle_age(IDLE_AGE)
+        .build();
+    Agent::with_parts(config, DefaultConnector::default(), names.clone())
 }
 
 impl HttpClient for Client {
@@ -51,14 +93,14 @@ impl HttpClient for Client {
         }
         let bodied = matches!(&*request.method, "POST" | "PUT" | "PATCH");
         let words = |error| words(error, request);
-        let timeout = Some(request.timeout);
+        let (timeout, agent) = (Some(request.timeout), self.agent(request.authorities.as_ref()));
         let answered = if bodied || !request.body.is_empty() {
             let ready = builder.body(&*request.body).map_err(|error| error.to_string())?;
-            let ready = self.0.configure_request(ready).timeout_global(timeout);
-            self.0.run(ready.allow_non_standard_methods(true).build())
+            let ready = agent.configure_request(ready).timeout_global(timeout);
+            agent.run(ready.allow_non_standard_methods(true).build())
         } else {
             let ready = builder.body(()).map_err(|error| error.to_string())?;
-            self.0.run(self.0.configure_request(ready).timeout_global(timeout).build())
+            agent.run(agent.configure_request(ready).timeout_global(timeout).build())
         };
         let mut answered = answered.map_err(words)?;
         let headers = answered
@@ -80,8 +122,33 @@ fn read(body: &mut Body, limit: u64) -> Result<Vec<u8>, Error> {
     }
 }
 
+/// What is wrong with what the server showed.
+fn certificate_fault(error: &Error) -> Option<&CertificateError> {
+    let error = match error {
+        Error::Rustls(error) => error,
+        Error::Io(error) => error.get_ref()?.downcast_ref::<rustls::Error>()?,
+        _ => return None,
+    };
+    match error {
+        rustls::Error::InvalidCertificate(fault) => Some(fault),
+        _ => None,
+    }
+}
+
 /// What went wrong, for the operator.
 fn words(error: Error, request: &HttpRequest) -> String {
+    if let Some(fault) = certificate_fault(&error) {
+        let instead = match (fault, &request.authorities) {
+            (CertificateError::UnknownIssuer, Some(_)) => {
+                "; none of the CAs in `grants.http_ca` vouches for it"
+            }
+            (CertificateError::UnknownIssuer, None) => {
+                "; no public CA vouches for it: name the file of a private one in `grants.http_ca`"
+            }
+            _ => "",
+        };
+        return format!("its certificate is not accepted ({fault}){instead}");
+    }
     match error {
         Error::Timeout(Timeout::Resolve) => "its host name was not found in time".into(),
         Error::Timeout(Timeout::Connect) => "no connection in time".into(),

@@ -268,7 +268,8 @@ impl Server {
 pub(crate) fn watched(config: &Config) -> Watched {
     let plugins = config.plugins.iter().flat_map(|plugin| {
         let handed = plugin.files.values().map(|file| file.path.clone());
-        std::iter::once(plugin.path.clone()).chain(handed)
+        let authorities = plugin.grants.http_ca.iter().map(|file| file.path.clone());
+        std::iter::once(plugin.path.clone()).chain(handed).chain(authorities)
     });
     let certificates = config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
     let certificates = certificates.flat_map(|tls| tls.files()).map(|file| file.path.clone());

@@ -20,6 +20,7 @@ mod hostile;
 mod http;
 mod http_bounds;
 mod http_order;
+mod http_tls;
 mod judging;
 mod listeners;
 mod observers;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::Uri;
 
-use crate::options::PluginLimits;
+use crate::options::{Grants, PluginLimits};
 
 /// Sends requests for plugins.
 pub trait HttpClient: Send + Sync {
@@ -34,6 +34,9 @@ pub struct HttpRequest {
     pub timeout: Duration,
     /// Most bytes of the reply's body.
     pub reply_limit: u64,
+    /// Certificates of CAs in DER: a server is trusted if one of them vouches for it. None = the public ones. The same
+    /// value for all requests of one plugin.
+    pub authorities: Option<Arc<[Vec<u8>]>>,
 }
 
 /// What came back.
@@ -132,6 +135,7 @@ impl Default for HttpLimits {
 pub(crate) struct Web {
     pub(crate) port: HttpPort,
     pub(crate) granted: Vec<Prefix>,
+    pub(crate) authorities: Option<Arc<[Vec<u8>]>>,
     pub(crate) limits: HttpLimits,
 }
 
@@ -139,12 +143,12 @@ impl Web {
     /// With these grants; else the first that cannot be granted, and why.
     pub(crate) fn new(
         port: HttpPort,
-        granted: &[String],
+        grants: &Grants,
         limits: HttpLimits,
     ) -> Result<Self, (String, String)> {
         let parse = |text: &String| Prefix::parse(text).map_err(|why| (text.clone(), why));
-        let granted = granted.iter().map(parse).collect::<Result<_, _>>()?;
-        Ok(Self { port, granted, limits })
+        let granted = grants.http.iter().map(parse).collect::<Result<_, _>>()?;
+        Ok(Self { port, granted, authorities: grants.http_ca.clone(), limits })
     }
 }
 

@@ -181,6 +181,8 @@ pub struct Grants {
     pub metrics: bool,
     /// URL prefixes: which web services the plugin may ask.
     pub http: Vec<String>,
+    /// Certificates of CAs in DER: those that vouch for these web services, instead of the public ones.
+    pub http_ca: Option<Arc<[Vec<u8>]>>,
 }
 
 /// One plugin of the configuration.

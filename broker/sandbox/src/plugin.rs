@@ -107,7 +107,7 @@ impl Plugin {
             metrics: parts.metrics,
             kv_limit: usize::try_from(spec.limits.kv).unwrap_or(usize::MAX),
             publisher: publisher(&spec, &parts.outbox),
-            http: Web::new(parts.http, &spec.grants.http, spec.limits.http)
+            http: Web::new(parts.http, &spec.grants, spec.limits.http)
                 .map_err(|(filter, why)| LoadCause::Grant { grant: "http", filter, why })?,
         });
         let begin = Instant::now();

@@ -296,6 +296,8 @@ pub struct Grants {
     pub metrics: bool,
     /// URL prefixes; it may ask web services below one of them. Default none.
     pub http: Vec<String>,
+    /// CAs that vouch for these web services, instead of the public ones. At most 64 files. Default none.
+    pub http_ca: Vec<PemFile>,
 }
 
 /// A place in a configuration file, for messages about what is configured there.

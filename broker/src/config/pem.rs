@@ -71,6 +71,11 @@ pub(crate) fn add_roots(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), Str
     Ok(())
 }
 
+/// The same certificates, of a file that has been found good.
+pub(crate) fn authorities(pem: &[u8]) -> Vec<CertificateDer<'static>> {
+    all(pem).unwrap_or_default()
+}
+
 /// Lists of revoked certificates.
 pub(crate) fn crls(pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
     let lists = all::<CertificateRevocationListDer<'static>>(pem)?;

@@ -126,11 +126,13 @@ fn write_listener(out: &mut String, listener: &Listener, global: &Limits) -> fmt
     Ok(())
 }
 
-/// Files by their names: what is in them is nobody's affair.
+/// What is in them is nobody's affair.
+fn names(files: &[PemFile]) -> Vec<String> {
+    files.iter().map(|file| file.written.clone()).collect()
+}
+
+/// Files by their names.
 fn write_tls(out: &mut String, tls: &Tls) -> fmt::Result {
-    let names = |files: &[PemFile]| -> Vec<String> {
-        files.iter().map(|file| file.written.clone()).collect()
-    };
     let (own, more) = match &tls.certificates[..] {
         [own, more @ ..] => (Some(own), more),
         [] => (None, &[][..]),
@@ -209,13 +211,16 @@ fn write_plugin(out: &mut String, plugin: &Plugin) -> fmt::Result {
     writeln!(out, "limits.http_request = {}", text(&unit::size(*http_request)))?;
     writeln!(out, "limits.http_reply = {}", text(&unit::size(*http_reply)))?;
     writeln!(out, "limits.http_at_once = {http_at_once}")?;
-    let Grants { topics, publish, revocation, kv, metrics, http } = &plugin.grants;
+    let Grants { topics, publish, revocation, kv, metrics, http, http_ca } = &plugin.grants;
     writeln!(out, "grants.topics = {}", list(topics))?;
     writeln!(out, "grants.publish = {}", list(publish))?;
     writeln!(out, "grants.revocation = {revocation}")?;
     writeln!(out, "grants.kv = {kv}")?;
     writeln!(out, "grants.metrics = {metrics}")?;
     writeln!(out, "grants.http = {}", list(http))?;
+    if !http_ca.is_empty() {
+        writeln!(out, "grants.http_ca = {}", list(&names(http_ca)))?;
+    }
     if let Json::Object(config) = &plugin.config
         && !config.is_empty()
     {

@@ -5,9 +5,10 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex};
 use ureq::Timeout;
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -104,11 +105,11 @@ impl Names {
 
 impl Place {
     fn take(places: &Arc<Places>, until: Instant) -> Option<Self> {
-        let mut taken = places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = places.taken.lock();
         while *taken >= MOST {
-            let left = until.checked_duration_since(Instant::now())?;
-            let waited = places.freed.wait_timeout(taken, left);
-            taken = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if places.freed.wait_until(&mut taken, until).timed_out() && *taken >= MOST {
+                return None;
+            }
         }
         *taken += 1;
         Some(Self(Arc::clone(places)))
@@ -117,7 +118,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        *self.0.taken.lock() -= 1;
         self.0.freed.notify_one();
     }
 }
@@ -169,7 +170,7 @@ mod tests {
         let names = Names::looked_up(move |server| {
             let _ = started.send(server.to_owned());
             if server.starts_with("slow") {
-                let _ = held.lock().unwrap().recv();
+                let _ = held.lock().recv();
             }
             Ok(vec!["192.0.2.1:80".parse().unwrap()])
         });

@@ -5,7 +5,12 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
 
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
 use super::PATIENCE;
+use super::tls::Issued;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -53,6 +58,7 @@ impl Reply {
 
 /// A server that lives until the process ends, each connection on a thread of its own.
 pub(crate) struct Web {
+    scheme: &'static str,
     addr: SocketAddr,
     asked: Arc<(Mutex<Vec<Asked>>, Condvar)>,
 }
@@ -60,32 +66,61 @@ pub(crate) struct Web {
 impl Web {
     /// Answers with what `answer` says, as long as that takes.
     pub(crate) fn serve(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        Self::open("http", Some, answer)
+    }
+
+    /// The same over TLS, as a server with this certificate.
+    pub(crate) fn serve_tls(
+        issued: &Issued,
+        answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![issued.der()], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let seal = move |stream| {
+            let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+            Some(StreamOwned::new(session, stream))
+        };
+        Self::open("https", seal, answer)
+    }
+
+    fn open<S: Read + Write + Send + 'static>(
+        scheme: &'static str,
+        wrap: impl Fn(TcpStream) -> Option<S> + Send + Sync + 'static,
+        answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let (asked, answer) = (Arc::<(Mutex<Vec<Asked>>, Condvar)>::default(), Arc::new(answer));
         let seen = Arc::clone(&asked);
         std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
+            for stream in listener.incoming().map_while(Result::ok).filter_map(wrap) {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 std::thread::spawn(move || {
-                    let mut reader = BufReader::new(stream.try_clone().unwrap());
+                    let mut reader = BufReader::new(stream);
                     while let Some(request) = read(&mut reader) {
                         seen.0.lock().unwrap().push(request.clone());
                         seen.1.notify_all();
                         let reply = answer(&request);
-                        if write(&stream, &request, &reply).is_none() {
+                        if write(reader.get_mut(), &request, &reply).is_none() {
                             return;
                         }
                     }
                 });
             }
         });
-        Self { addr, asked }
+        Self { scheme, addr, asked }
     }
 
     /// Without a slash at its end.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.addr)
+        format!("{}://{}", self.scheme, self.addr)
     }
 
     /// Every request so far.
@@ -110,7 +145,7 @@ impl Web {
     }
 }
 
-fn read(reader: &mut BufReader<TcpStream>) -> Option<Asked> {
+fn read(reader: &mut impl BufRead) -> Option<Asked> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut words = line.split_whitespace();
@@ -129,7 +164,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Asked> {
 }
 
 fn write(
-    mut stream: &TcpStream,
+    stream: &mut impl Write,
     request: &Asked,
     Reply(status, headers, body): &Reply,
 ) -> Option<()> {
@@ -145,7 +180,7 @@ fn write(
     if request.method != "HEAD" && *status != 204 {
         bytes.extend_from_slice(body);
     }
-    stream.write_all(&bytes).ok()
+    stream.write_all(&bytes).and_then(|()| stream.flush()).ok()
 }
 
 /// Holds whoever comes until it is opened.

@@ -72,6 +72,7 @@ impl Host {
             body: request.body,
             timeout: asked.map_or(left, |asked| asked.min(left)).max(Duration::from_millis(1)),
             reply_limit: around.http.limits.reply,
+            authorities: around.http.authorities.clone(),
         };
         let (begin, processor) = (Instant::now(), processor_time());
         let answer = around.http.port.send(&request);

@@ -10,7 +10,7 @@ use super::{
         tree::Value,
     },
     fields::{Fields, Reporter, Text},
-    name, plugin_config, topic,
+    name, plugin_config, tls, topic,
 };
 
 /// Plugins of one configuration.
@@ -134,11 +134,18 @@ fn grants(mut fields: Fields<'_>, limits: &mut PluginLimits, reporter: &Reporter
     let topics = filters(&mut fields, "topics", reporter);
     let publish = filters(&mut fields, "publish", reporter);
     let http = prefixes(&mut fields, reporter);
+    let http_ca = tls::cas(&mut fields, ("plugin.grants", "http_ca"), reporter);
+    if fields.has("http_ca") && !http.iter().any(|prefix| prefix.starts_with("https://")) {
+        let message =
+            "`plugin.grants.http_ca` means nothing: no URL in `http` begins with https://";
+        let help = "remove it, or grant a prefix as in http = [\"https://auth.example.com/mqtt/\"]";
+        reporter.error(fields.place_of("http_ca"), message, Some(help.into()));
+    }
     let revocation = fields.flag("revocation").unwrap_or(false);
     let kv = kv(&mut fields, &mut limits.kv);
     let metrics = fields.flag("metrics").unwrap_or(false);
     fields.finish();
-    Grants { topics, publish, revocation, kv, metrics, http }
+    Grants { topics, publish, revocation, kv, metrics, http, http_ca }
 }
 
 fn filters(fields: &mut Fields<'_>, key: &'static str, reporter: &Reporter<'_>) -> Vec<String> {

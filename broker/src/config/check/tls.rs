@@ -17,6 +17,7 @@ use super::{
     plugin_config::read_at_most,
 };
 
+const OWNER: &str = "listener.tls";
 /// Bytes of one file.
 const MAX_FILE: u64 = 8 << 20;
 /// Certificates of one server.
@@ -83,8 +84,10 @@ fn read(fields: &mut Fields<'_>, protocol: Option<Protocol>, reporter: &Reporter
         versions,
         alpn: alpn(fields, reporter).unwrap_or_else(|| vec![own.to_owned()]),
         client_certificate,
-        client_ca: cas(fields, reporter),
-        client_crl: files(fields, "client_crl", reporter, |content| pem::crls(content).map(|_| ())),
+        client_ca: cas(fields, (OWNER, "client_ca"), reporter),
+        client_crl: files(fields, (OWNER, "client_crl"), reporter, |content| {
+            pem::crls(content).map(|_| ())
+        }),
         client_fingerprints: fingerprints(fields, reporter),
         client_name: words(fields, "client_name", NameSource::WORDS, reporter).unwrap_or_default(),
     };
@@ -149,20 +152,25 @@ fn ends_soon(text: Text<'_>, file: &PemFile, end: Option<i64>, reporter: &Report
     );
 }
 
-fn cas(fields: &mut Fields<'_>, reporter: &Reporter<'_>) -> Vec<PemFile> {
-    files(fields, "client_ca", reporter, |content| pem::add_roots(&mut pem::no_roots(), content))
+/// Certificates of CAs; `owner` is the table that has this key.
+pub(super) fn cas(
+    fields: &mut Fields<'_>,
+    (owner, key): (&str, &'static str),
+    reporter: &Reporter<'_>,
+) -> Vec<PemFile> {
+    files(fields, (owner, key), reporter, |content| pem::add_roots(&mut pem::no_roots(), content))
 }
 
 /// An array of files that are what `check` wants.
 fn files(
     fields: &mut Fields<'_>,
-    key: &'static str,
+    (owner, key): (&str, &'static str),
     reporter: &Reporter<'_>,
     check: impl Fn(&[u8]) -> Result<(), String>,
 ) -> Vec<PemFile> {
     let texts = fields.texts(key).unwrap_or_default();
     if texts.is_empty() && fields.has(key) {
-        let message = format!("`listener.tls.{key}` is empty");
+        let message = format!("`{owner}.{key}` is empty");
         reporter.error(fields.place_of(key), message, Some("remove it, or name a file".into()));
     }
     if let Some(beyond) = texts.get(MAX_CERTIFICATES) {

@@ -218,3 +218,32 @@ fn a_certificate_that_has_expired_is_worth_a_warning() {
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].message.contains("has expired: clients will refuse it"), "{warnings:#?}");
 }
+
+#[test]
+fn cas_of_web_services_are_looked_at_as_those_of_clients() {
+    let files = Files::new();
+    let with = |grants: &str| {
+        format!("{GOOD}[[plugin]]\nname = \"p\"\npath = \"p.wasm\"\n[plugin.grants]\n{grants}")
+    };
+    for (ca, error) in [
+        (
+            "[\"server.key\"]",
+            "15:12 `server.key` cannot be used: it holds no certificate but a private key",
+        ),
+        ("[\"ca.pem\", \"nowhere.pem\"]", "15:22 cannot read `nowhere.pem`: "),
+        ("[]", "15:11 `plugin.grants.http_ca` is empty (remove it, or name a file)"),
+    ] {
+        let found = files.errors(&with(&format!("http = [\"https://a/\"]\nhttp_ca = {ca}\n")));
+        assert!(found.len() == 1 && found[0].starts_with(error), "{ca}: {found:#?}");
+    }
+    let found = files.errors(&with("http = [\"http://a/\"]\nhttp_ca = [\"ca.pem\"]\n"));
+    let error =
+        "15:11 `plugin.grants.http_ca` means nothing: no URL in `http` begins with https://";
+    assert!(found.len() == 1 && found[0].starts_with(error), "{found:#?}");
+
+    let good = with("http = [\"http://a/\", \"https://a/\"]\nhttp_ca = [\"ca.pem\"]\n");
+    let (config, _) = files.load(&good).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(config.plugins[0].grants.http_ca[0].written, "ca.pem");
+    let printed = super::super::print(&config);
+    assert!(printed.contains("grants.http_ca = [\"ca.pem\"]"), "{printed}");
+}
