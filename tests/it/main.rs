@@ -43,5 +43,6 @@ mod shutdown;
 mod sys;
 mod tls;
 mod toolbox;
+mod vectors;
 mod ways_in;
 mod websocket;
