@@ -38,6 +38,7 @@ mod redact;
 mod reload;
 mod road;
 mod scram;
+mod security;
 mod server;
 mod shutdown;
 mod sys;

@@ -11,7 +11,7 @@ use crate::harness::scram::{METHOD, PASSWORD, USER, first, last};
 use crate::harness::{Broker, Client, root, wasmqtt};
 
 /// One listener where the users come in by SCRAM alone.
-fn config(users: &str, keys: &str) -> String {
+pub(crate) fn config(users: &str, keys: &str) -> String {
     let listener = open_listener("mqtt", "authenticate = [\"scram\"]");
     let listener = listener.replace("anonymous = true\n", "");
     let limits = "limits = { call = \"1s\", authenticate = \"20s\" }";
@@ -38,7 +38,7 @@ fn knock(broker: &Broker) -> (Client, Vec<u8>) {
     (client, challenge)
 }
 
-fn challenge(client: &mut Client) -> Vec<u8> {
+pub(crate) fn challenge(client: &mut Client) -> Vec<u8> {
     match client.receive().packet() {
         Packet::Auth(auth) => {
             assert_eq!(
@@ -74,7 +74,7 @@ fn enter(broker: &Broker) -> Client {
 }
 
 /// The end of a re-authentication whose challenge is answered.
-fn prove_again(client: &mut Client, challenge: &[u8]) {
+pub(crate) fn prove_again(client: &mut Client, challenge: &[u8]) {
     let (data, expected) = last(PASSWORD, challenge);
     client.send(&auth(ReasonCode::ContinueAuthentication, &data));
     match client.receive().packet() {
@@ -108,7 +108,7 @@ fn behaviour_16_an_auth_exchange_goes_on_across_a_reload() {
 }
 
 /// As [`enter`], under another client identifier.
-fn enter_as(broker: &Broker, id: &str) -> Client {
+pub(crate) fn enter_as(broker: &Broker, id: &str) -> Client {
     let mut client = Client::open(broker.addr(), Version::V5);
     let properties =
         ConnectProperties { authentication_method: Some(METHOD), ..ConnectProperties::default() };

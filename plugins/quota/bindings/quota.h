@@ -196,7 +196,8 @@ typedef struct wasmqtt_plugin_clients_connect_t {
   quota_string_t   listener;
   wasmqtt_plugin_clients_protocol_t   protocol;
   wasmqtt_plugin_clients_transport_t   transport;
-  // Address and port, as in "192.0.2.1:51000".
+  // Address and port, as in "192.0.2.1:51000" or "[2001:db8::1]:51000". Port 0 where a proxy names an address alone.
+  // Of a Unix socket "unix:uid=1000": the user id of the process that connected.
   quota_string_t   peer;
   bool   clean_start;
   // Seconds; 0 = none.
