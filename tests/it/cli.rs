@@ -16,7 +16,8 @@ fn wasmqtt_in(dir: &Path, arguments: &[&str]) -> Ended {
 fn help_names_every_command() {
     let ended = wasmqtt_in(root(), &["--help"]);
     assert_eq!(ended.code, Some(0));
-    for command in ["run", "check", "print-config", "explain", "reload", "--version"] {
+    for command in ["run", "check", "print-config", "pub", "sub", "explain", "reload", "--version"]
+    {
         assert!(ended.stdout.contains(command), "{command} is not in {}", ended.stdout);
     }
     let ended = wasmqtt_in(root(), &["--version"]);

@@ -414,6 +414,16 @@ fn what_the_broker_does_not_take_is_told_before_it_is_sent() {
 }
 
 #[test]
+fn a_broker_that_closes_the_connection_behind_the_last_message_is_heard() {
+    let broker = Broker::start(&format!(
+        "{OPEN}[limits]\npublish_rate = 1\non_publish_rate = \"disconnect\"\n"
+    ));
+    let many = ended(&broker, "pub", "-t t -m x --repeat 100");
+    assert_eq!(many.code, Some(0x96), "{many:?}");
+    assert!(many.stderr.contains("message rate too high (0x96)"), "{many:?}");
+}
+
+#[test]
 fn sub_comes_back_when_the_broker_was_away_and_ends_when_somebody_has_its_session() {
     let mut broker = open();
     let gateway = Gateway::open(broker.addr());

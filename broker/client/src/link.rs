@@ -207,27 +207,37 @@ impl Link {
         }
     }
 
-    /// Sends what is left, and waits until the broker closes. Whatever goes wrong now is no matter any more, unless
-    /// something could not be sent.
-    pub(crate) async fn close(mut self) -> Result<(), Failure> {
+    /// Sends what is left, and waits until the broker closes; answers the last packet that it sent. Whatever goes wrong
+    /// now is no matter any more, unless something could not be sent.
+    pub(crate) async fn close(mut self) -> Result<Option<Raw>, Failure> {
+        let mut last = None;
         let closing = async {
             while self.unsent() > 0 || self.dirty {
-                self.turn().await?;
+                if let Event::Packet(raw) = self.turn().await? {
+                    last = Some(raw);
+                }
                 if self.broken {
                     return Err(Failure::lost("the broker closed the connection"));
                 }
             }
             let _ = self.write.shutdown().await;
-            while !matches!(self.read.read_buf(&mut self.input).await, Ok(0) | Err(_)) {
-                self.input.clear();
+            loop {
+                while let Some(raw) = self.take()? {
+                    last = Some(raw);
+                }
+                if matches!(self.read.read_buf(&mut self.input).await, Ok(0) | Err(_)) {
+                    return Ok(());
+                }
             }
-            Ok(())
         };
         match timeout(FAREWELL, closing).await {
-            Ok(closed) => closed,
-            Err(_) if self.unsent() > 0 => Err(Failure::lost("the broker takes nothing any more")),
-            Err(_) => Ok(()),
+            Ok(closed) => closed?,
+            Err(_) if self.unsent() > 0 => {
+                return Err(Failure::lost("the broker takes nothing any more"));
+            }
+            Err(_) => {}
         }
+        Ok(last)
     }
 }
 

@@ -173,7 +173,12 @@ impl<'a> Flow<'a> {
         self.progress.clear();
         done?;
         self.link.send(&self.plan.farewell())?;
-        self.link.close().await?;
+        // With QoS 0 this is where the broker says what it did not like.
+        if let Some(raw) = self.link.close().await?
+            && let Packet::Disconnect(disconnect) = raw.packet()?
+        {
+            return Err(dismissal(&disconnect));
+        }
         Ok(self.refused)
     }
 

@@ -210,7 +210,12 @@ impl Subscriber {
         let [first, most] = AGAIN;
         let mut pause = first;
         loop {
-            match flow.run().await {
+            let ended = flow.run().await;
+            if ended.as_ref().is_err_and(|failure| failure.passing) {
+                // There is nobody to say goodbye to.
+                flow.hang_up();
+            }
+            match ended {
                 Ok(End::Done) => return Ok(0),
                 Ok(End::Refused(code)) => return Ok(code),
                 // Who was never let in has it wrong.

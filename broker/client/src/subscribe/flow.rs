@@ -82,6 +82,11 @@ impl<'a> Flow<'a> {
         std::mem::take(&mut self.progress)
     }
 
+    /// Lets go of a connection that is lost.
+    pub(super) fn hang_up(&mut self) {
+        self.link = None;
+    }
+
     fn link(&mut self) -> Result<&mut Link, Failure> {
         self.link.as_mut().ok_or_else(|| Failure::lost("there is no connection"))
     }
@@ -258,7 +263,7 @@ impl<'a> Flow<'a> {
             settled?;
         }
         link.send(&self.plan.farewell())?;
-        link.close().await
+        link.close().await.map(drop)
     }
 }
 
