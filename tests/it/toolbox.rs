@@ -111,7 +111,7 @@ fn works(language: &str, others: &[&str]) {
 
 #[test]
 fn a_plugin_in_rust_is_made_built_tested_measured_and_run() {
-    works("rust", &["authentication", "authorization"]);
+    works("rust", &["authentication", "authorization", "enhanced-authentication", "observation"]);
 }
 
 #[test]
@@ -153,6 +153,7 @@ fn what_is_no_plugin_is_told_so() {
     for (arguments, told) in [
         (&["inspect", "missing.wasm"][..], "missing.wasm"),
         (&["new", "Bad Name", "--lang", "c"], "is no good name"),
+        (&["new", "x", "--lang", "c", "--hook", "observation"], "in Rust only"),
         (&["build", "."], "is not a plugin's directory"),
         (&["test", "."], "is not a plugin's directory"),
     ] {

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmqtt_core::client::Client;
-use wasmqtt_core::judge::{Connecting, Decision, Identity, Refusal, Request};
+use wasmqtt_core::judge::{Connecting, Decision, Identity, Progress, Refusal, Request, Step};
 use wasmqtt_core::message::{Changes, Message};
+use wasmqtt_core::observe::{Event, Kind};
 use wasmqtt_core::time::Moment;
 
 use crate::convert::Verdict;
 use crate::error::{CallError, LoadError};
-use crate::guest::Guest;
+use crate::guest::{Guest, Round};
 use crate::host::messages::Original;
 use crate::loader::{self, Loaded};
+use crate::observe::Observed;
 use crate::options::PluginSpec;
 use crate::plugin::{Plugin, Slot};
 use crate::sandbox::Sandbox;
@@ -135,6 +137,22 @@ impl Probe {
         self.deliver.next(&mut self.memo, message, 0).is_some()
     }
 
+    /// Whether it speaks this authentication method.
+    pub fn speaks(&self, method: &str) -> bool {
+        self.plugin.registration.methods.iter().any(|spoken| spoken == method)
+    }
+
+    /// Whether a broker would tell it of such events, if the operator named it.
+    pub fn observes(&self, kind: Kind) -> bool {
+        self.plugin.registration.events.contain(kind)
+    }
+
+    /// What its own metrics stand at.
+    pub fn metrics(&self) -> Vec<(String, f64)> {
+        let all = self.plugin.surroundings.metrics.all();
+        all.iter().map(|series| (series.name.to_string(), series.value())).collect()
+    }
+
     /// Whether its grants let it move a message to this topic.
     pub fn may_write(&self, topic: &str) -> bool {
         self.plugin.may_write(topic)
@@ -155,6 +173,31 @@ impl Probe {
             Some(Err(refusal)) => Ok(Admission::Refuse(refusal)),
             None => Ok(Admission::Abstain),
         }
+    }
+
+    /// Asks for one round of an exchange: the first, or the one after `progress`.
+    ///
+    /// # Errors
+    /// As [`authenticate`](Self::authenticate).
+    pub fn exchange(
+        &mut self,
+        connecting: &Connecting,
+        method: &str,
+        data: &[u8],
+        progress: Option<&Progress>,
+    ) -> Result<Result<Step, Refusal>, String> {
+        let state = progress.map(|progress| &*progress.state);
+        self.plugin.exchange(Round { connecting, method, data, state }).map_err(words)
+    }
+
+    /// Tells it of events that happened at the Unix epoch, in one batch.
+    ///
+    /// # Errors
+    /// A trap, or a call that took too long, in words for the author.
+    pub fn on_events(&mut self, events: &[Event]) -> Result<(), String> {
+        let events: Vec<_> =
+            events.iter().map(|event| Observed { at: 0, event: event.clone() }).collect();
+        self.plugin.on_events(&mut self.guest, 0, &events, 0).map_err(words)
     }
 
     /// Asks whether a client may do something; none = it abstains.

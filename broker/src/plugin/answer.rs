@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use wasmqtt_core::judge::{Decision, Request};
+use wasmqtt_core::judge::{Decision, Identity, Request, Step};
 use wasmqtt_core::message::{Changes, Message};
 use wasmqtt_sandbox::{Admission, Probe, Treatment};
 
+use super::rounds::Rounds;
 use super::vectors::{Accepted, Asked, Changed, Expected, NOW, Question, unhex};
 
 /// Asks a plugin. `load` loads it afresh with another configuration.
@@ -23,6 +24,16 @@ pub(super) fn ask(
         Question::Authenticate(_) if !probe.hooks().authenticate => Expected::NotAsked,
         Question::Authenticate(connecting) => {
             probe.authenticate(connecting).map_or_else(Expected::Failure, admission)
+        }
+        Question::Exchange(rounds) => exchange(probe, rounds),
+        Question::Events(events) => {
+            if !events.iter().all(|event| probe.observes(event.kind)) {
+                return Expected::NotAsked;
+            }
+            let told = probe.on_events(events);
+            told.map_or_else(Expected::Failure, |()| {
+                Expected::Observed(probe.metrics().into_iter().collect())
+            })
         }
         Question::Authorize(client, asked) => {
             let request = asked.as_request();
@@ -60,13 +71,39 @@ impl Asked {
     }
 }
 
+/// Sends the client's data round by round; what counts is the answer to the last of it, or the first that is no challenge.
+fn exchange(probe: &mut Probe, rounds: &Rounds) -> Expected {
+    let Rounds { connecting, method, data } = rounds;
+    if !probe.speaks(method) {
+        return Expected::NotAsked;
+    }
+    let mut progress = None;
+    let mut answer = Expected::NotAsked;
+    for data in data {
+        answer = match probe.exchange(connecting, method, data, progress.as_ref()) {
+            Err(error) => return Expected::Failure(error),
+            Ok(Err(refusal)) => return Expected::Refuse(refusal.code as u8),
+            Ok(Ok(Step::Accept(success))) => return accepted(success.identity),
+            Ok(Ok(Step::Challenge { data, progress: next })) => {
+                progress = Some(next);
+                Expected::Challenge(String::from_utf8_lossy(&data).into_owned())
+            }
+        };
+    }
+    answer
+}
+
+fn accepted(identity: Identity) -> Expected {
+    Expected::Accept(Accepted {
+        name: identity.name,
+        attributes: Some(identity.attributes.into_iter().collect()),
+        expires_in: identity.expires_in,
+    })
+}
+
 fn admission(admission: Admission) -> Expected {
     match admission {
-        Admission::Accept(identity) => Expected::Accept(Accepted {
-            name: identity.name,
-            attributes: Some(identity.attributes.into_iter().collect()),
-            expires_in: identity.expires_in,
-        }),
+        Admission::Accept(identity) => accepted(identity),
         Admission::Refuse(refusal) => Expected::Refuse(refusal.code as u8),
         Admission::Abstain => Expected::Abstain,
     }
@@ -141,6 +178,9 @@ pub(super) fn fits(expected: &Expected, answer: &Expected) -> bool {
                 && (wanted.attributes.is_none() || wanted.attributes == found.attributes)
                 && (wanted.expires_in.is_none() || wanted.expires_in == found.expires_in)
         }
+        (Expected::Observed(wanted), Expected::Observed(found)) => {
+            wanted.iter().all(|(name, value)| found.get(name) == Some(value))
+        }
         (Expected::Forward(wanted), Expected::Forward(found)) => {
             let hex = wanted.payload_hex.as_deref().and_then(|hex| unhex(hex).ok());
             let bytes = found.payload_hex.as_deref().and_then(|hex| unhex(hex).ok());
@@ -173,6 +213,12 @@ pub(super) fn words(answer: &Expected) -> String {
             format!("accept = {}", pairs(known))
         }
         Expected::Refuse(code) => format!("refuse = {code:#04x}"),
+        Expected::Challenge(data) => format!("challenge = {data:?}"),
+        Expected::Observed(metrics) => {
+            let known =
+                metrics.iter().map(|(name, value)| (name.as_str(), Some(value.to_string())));
+            format!("observed = {}", pairs(known.collect()))
+        }
         Expected::Allow => "allow".into(),
         Expected::AllowUpTo(qos) => format!("allow_up_to = {qos}"),
         Expected::Deny(code) => format!("deny = {code:#04x}"),

@@ -48,6 +48,8 @@ pub fn bench(
         let hook = match question {
             Question::Init(_) => continue,
             Question::Authenticate(_) => "authenticate",
+            Question::Exchange(_) => "exchange",
+            Question::Events(_) => "on-events",
             Question::Authorize(..) => "authorize",
             Question::Publish(_) => "on-publish",
             Question::Deliver(..) => "on-deliver",

@@ -6,6 +6,7 @@ pub mod bench;
 pub mod build;
 pub mod inspect;
 mod project;
+mod rounds;
 pub mod scaffold;
 mod table;
 pub mod test;

@@ -23,16 +23,20 @@ pub enum Language {
     C,
 }
 
-/// Which of the three questions a plugin answers.
+/// Which question a plugin answers, or what it is told.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Hook {
     /// Who is this client?
     Authentication,
+    /// The same, by AUTH packets.
+    EnhancedAuthentication,
     /// May it do this?
     Authorization,
     /// What should this message become?
     Transformation,
+    /// This happened.
+    Observation,
 }
 
 impl Hook {
@@ -40,17 +44,20 @@ impl Hook {
     pub(super) fn world(self) -> &'static str {
         match self {
             Hook::Authentication => "authenticator",
+            Hook::EnhancedAuthentication => "enhanced-authenticator",
             Hook::Authorization => "authorizer",
             Hook::Transformation => "transformer",
+            Hook::Observation => "observer",
         }
     }
 
-    /// The chain of a listener that it belongs into.
-    pub(super) fn chain(self) -> &'static str {
+    /// The chain of a listener that it belongs into, if any.
+    pub(super) fn chain(self) -> Option<&'static str> {
         match self {
-            Hook::Authentication => "authenticate",
-            Hook::Authorization => "authorize",
-            Hook::Transformation => "transform",
+            Hook::Authentication | Hook::EnhancedAuthentication => Some("authenticate"),
+            Hook::Authorization => Some("authorize"),
+            Hook::Transformation => Some("transform"),
+            Hook::Observation => None,
         }
     }
 }

@@ -25,6 +25,10 @@ pub fn scaffold(
     hook: Hook,
 ) -> anyhow::Result<PathBuf> {
     project::check_name(name)?;
+    let is_rare = matches!(hook, Hook::EnhancedAuthentication | Hook::Observation);
+    if is_rare && language != Language::Rust {
+        bail!("there is a template for this hook in Rust only; take --lang rust, or another hook");
+    }
     let directory = parent.join(name);
     if directory.exists() {
         bail!("{} is there already", directory.display());
@@ -68,6 +72,8 @@ fn copy(
 ) -> anyhow::Result<()> {
     let hooks = [
         ("authentication.", Hook::Authentication),
+        ("enhanced-authentication.", Hook::EnhancedAuthentication),
+        ("observation.", Hook::Observation),
         ("authorization.", Hook::Authorization),
         ("transformation.", Hook::Transformation),
     ];
@@ -93,9 +99,17 @@ fn copy(
 }
 
 fn fill(text: &str, name: &str, hook: Hook) -> String {
-    text.replace("{{name}}", name)
+    let chain = hook.chain().map(|chain| format!("{chain} = [\"{name}\"]\n"));
+    let (mut observe, mut grants) = (String::new(), "");
+    if hook == Hook::Observation {
+        observe = format!("[broker]\nobserve = [\"{name}\"]\n\n");
+        grants = "grants = { metrics = true }\n";
+    }
+    text.replace("{{chain}}", &chain.unwrap_or_default())
+        .replace("{{observe}}", &observe)
+        .replace("{{grants}}", grants)
+        .replace("{{name}}", name)
         .replace("{{world}}", hook.world())
-        .replace("{{chain}}", hook.chain())
 }
 
 fn text<'a>(file: &'a include_dir::File<'_>) -> anyhow::Result<&'a str> {

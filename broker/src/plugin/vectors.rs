@@ -11,7 +11,10 @@ use wasmqtt_codec::{Filter, MessagePropertiesBuf, QoS, Topic, Version};
 use wasmqtt_core::client::{Client, ListenerId, Transport};
 use wasmqtt_core::judge::{Action, Connecting, Permissions};
 use wasmqtt_core::message::{Message, Origin, Parts};
+use wasmqtt_core::observe::Event;
 use wasmqtt_core::time::Moment;
+
+use super::rounds::{Exchange, Happened, Rounds};
 
 /// When every question is asked.
 pub(super) const NOW: Moment = Moment(0);
@@ -34,9 +37,11 @@ pub(super) struct Case {
     pub(super) name: String,
     init: Option<toml::Table>,
     authenticate: Option<Connect>,
+    exchange: Option<Exchange>,
     authorize: Option<Request>,
     publish: Option<Publication>,
     deliver: Option<Delivery>,
+    events: Option<Vec<Happened>>,
     pub(super) expect: Expected,
 }
 
@@ -45,9 +50,11 @@ pub(super) enum Question {
     /// Load it with this configuration.
     Init(toml::Table),
     Authenticate(Box<Connecting>),
+    Exchange(Box<Rounds>),
     Authorize(Arc<Client>, Asked),
     Publish(Message),
     Deliver(Arc<Client>, Arc<Message>),
+    Events(Vec<Event>),
 }
 
 /// A request that owns its words.
@@ -70,6 +77,8 @@ pub(super) enum Expected {
     Abstain,
     Accept(Accepted),
     Refuse(u8),
+    /// The client has to answer this, as text.
+    Challenge(String),
     Allow,
     AllowUpTo(u8),
     Deny(u8),
@@ -79,6 +88,8 @@ pub(super) enum Expected {
     Reject(u8),
     /// It gives no answer, with a text that contains this.
     Failure(String),
+    /// It was told, and its metrics stand at these values; those that are not named are not looked at.
+    Observed(BTreeMap<String, f64>),
     /// Its registration does not ask for this.
     NotAsked,
 }
@@ -111,23 +122,33 @@ pub(super) struct Changed {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Connect {
-    #[serde(default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Connect {
     client_id: String,
     username: Option<String>,
     password: Option<String>,
-    #[serde(default = "protocol")]
     protocol: String,
-    #[serde(default = "peer")]
     peer: String,
-    #[serde(default)]
     clean_start: bool,
-    #[serde(default)]
     keep_alive: u16,
     will_topic: Option<String>,
-    #[serde(default)]
     user_properties: Vec<(String, String)>,
+}
+
+impl Default for Connect {
+    fn default() -> Self {
+        Self {
+            client_id: String::new(),
+            username: None,
+            password: None,
+            protocol: protocol(),
+            peer: peer(),
+            clean_start: false,
+            keep_alive: 0,
+            will_topic: None,
+            user_properties: Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -214,7 +235,15 @@ impl Case {
     pub(super) fn question(&self) -> anyhow::Result<Question> {
         let mut questions = Vec::new();
         questions.extend(self.init.clone().map(|config| Ok(Question::Init(config))));
-        questions.extend(self.authenticate.as_ref().map(Connect::question));
+        questions.extend(
+            self.authenticate
+                .as_ref()
+                .map(|it| Ok(Question::Authenticate(Box::new(it.connecting()?)))),
+        );
+        questions.extend(self.exchange.as_ref().map(Exchange::question));
+        questions.extend(self.events.as_ref().map(|all| {
+            Ok(Question::Events(all.iter().map(Happened::event).collect::<Result<_, _>>()?))
+        }));
         questions.extend(self.authorize.as_ref().map(Request::question));
         questions.extend(self.publish.as_ref().map(|it| Ok(Question::Publish(it.message()?))));
         questions.extend(self.deliver.as_ref().map(|it| {
@@ -222,14 +251,16 @@ impl Case {
         }));
         match (questions.pop(), questions.is_empty()) {
             (Some(question), true) => question,
-            _ => bail!("name one of init, authenticate, authorize, publish and deliver"),
+            _ => bail!(
+                "name one of init, authenticate, exchange, authorize, publish, deliver and events"
+            ),
         }
     }
 }
 
 impl Connect {
-    fn question(&self) -> anyhow::Result<Question> {
-        Ok(Question::Authenticate(Box::new(Connecting {
+    pub(super) fn connecting(&self) -> anyhow::Result<Connecting> {
+        Ok(Connecting {
             client_id: self.client_id.clone(),
             username: self.username.clone(),
             password: self.password.clone().map(String::into_bytes),
@@ -243,7 +274,7 @@ impl Connect {
             user_properties: self.user_properties.clone(),
             certificate: None,
             is_certified: false,
-        })))
+        })
     }
 }
 
@@ -399,5 +430,9 @@ mod tests {
         assert!(refused(&format!("{unknown}{allow}")).contains("colour"));
         let hex = "publish = { topic = \"a\", payload_hex = \"0\" }\n";
         assert!(refused(&format!("{hex}{allow}")).contains("odd number"));
+        let kind = "events = [{ kind = \"client-danced\" }]\n";
+        assert!(refused(&format!("{kind}{allow}")).contains("`client-danced` is no kind of event"));
+        let silent = "exchange = { method = \"X\", data = [] }\n";
+        assert!(refused(&format!("{silent}{allow}")).contains("at least one round"));
     }
 }

@@ -29,12 +29,23 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| letter(byte) || byte.is_ascii_digit())
 }
 
+/// What the broker calls it, behind the plugin's name: `_total` is added to the name of a counter.
+fn exported(kind: Kind, name: &str) -> String {
+    match kind {
+        Kind::Counter if !name.ends_with("_total") => format!("{name}_total"),
+        _ => name.to_owned(),
+    }
+}
+
 /// The name, where there is such a metric now.
 fn open(kind: Kind, name: &str) -> Option<String> {
     VALUES.with_borrow_mut(|values| {
         let known = values.get(name).map(|(kind, _)| *kind);
         let room = known.is_some() || (is_name(name) && values.len() < METRICS_MAX);
-        if !room || known.is_some_and(|known| known != kind) {
+        let clashes = values.iter().any(|(other, (of, _))| {
+            other != name && exported(*of, other) == exported(kind, name)
+        });
+        if !room || clashes || known.is_some_and(|known| known != kind) {
             return None;
         }
         values.entry(name.to_owned()).or_insert((kind, 0.0));
