@@ -1,5 +1,6 @@
 //! A program under measure: started on its cores, waited for, read from /proc, ended with its owner.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -11,8 +12,6 @@ use anyhow::{Context, Result, bail};
 
 /// How long a server may take until it listens: a slow machine compiles components in this time.
 const READY: Duration = Duration::from_secs(120);
-/// Clock ticks in a second as /proc counts them: the same on every Linux.
-const TICKS: f64 = 100.0;
 /// Lines of a program's output that are shown when it fails.
 const TAIL: usize = 20;
 
@@ -93,22 +92,6 @@ impl Process {
         self.child.id()
     }
 
-    /// Seconds of processor time that it has used, all threads, user and system.
-    ///
-    /// # Errors
-    /// When it has ended.
-    pub fn cpu(&self) -> Result<f64> {
-        cpu(self.id())
-    }
-
-    /// Bytes of memory that are its own and resident: KiB.
-    ///
-    /// # Errors
-    /// When it has ended.
-    pub fn resident(&self) -> Result<f64> {
-        resident(self.id())
-    }
-
     /// The end of what it wrote.
     #[must_use]
     pub fn said(&self) -> String {
@@ -127,22 +110,43 @@ impl Drop for Process {
     }
 }
 
-/// Seconds of processor time of a process, all threads, user and system, in steps of 10 ms.
-///
-/// # Errors
-/// When there is no such process.
-pub fn cpu(id: u32) -> Result<f64> {
-    let path = format!("/proc/{id}/stat");
-    let stat = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    ticks(&stat).map(|ticks| ticks / TICKS).with_context(|| format!("cannot read {path}"))
+/// Processor time that each thread of a process has used so far.
+#[derive(Clone, Debug)]
+pub struct Cpu {
+    /// Nanoseconds, by thread id.
+    threads: BTreeMap<String, u64>,
 }
 
-/// Of the fields behind the name, which may hold anything, the 12th and 13th.
-fn ticks(stat: &str) -> Option<f64> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let field = |index: usize| fields.get(index)?.parse::<f64>().ok();
-    Some(field(11)? + field(12)?)
+impl Cpu {
+    /// Of a process, now.
+    ///
+    /// # Errors
+    /// When there is no such process, or the kernel keeps no such statistics.
+    pub fn of(id: u32) -> Result<Self> {
+        let path = format!("/proc/{id}/task");
+        let mut threads = BTreeMap::new();
+        for entry in fs::read_dir(&path).with_context(|| format!("cannot read {path}"))? {
+            let entry = entry?;
+            // It may end just now.
+            let Ok(text) = fs::read_to_string(entry.path().join("schedstat")) else { continue };
+            let used = text.split_whitespace().next().and_then(|used| used.parse().ok());
+            let used = used.with_context(|| format!("no processor time in `{text}`"))?;
+            threads.insert(entry.file_name().to_string_lossy().into_owned(), used);
+        }
+        if threads.is_empty() {
+            bail!("there is no schedstat below {path}");
+        }
+        Ok(Self { threads })
+    }
+
+    /// Seconds of all threads since then. What a thread used that has ended meanwhile is not known.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> f64 {
+        let used = self.threads.iter().map(|(thread, used)| {
+            used.saturating_sub(earlier.threads.get(thread).copied().unwrap_or_default())
+        });
+        used.sum::<u64>() as f64 / 1e9
+    }
 }
 
 /// Resident memory of a process in KiB.
@@ -162,17 +166,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn processor_time_is_read_behind_a_name_that_looks_like_fields() {
-        let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20 0";
-        assert_eq!(ticks(stat), Some(200.0));
-        assert_eq!(ticks("7 (a) S 1 2"), None);
+    fn processor_time_is_of_the_threads_that_are_there() {
+        let cpu = |threads: &[(&str, u64)]| Cpu {
+            threads: threads.iter().map(|(id, used)| ((*id).to_owned(), *used)).collect(),
+        };
+        let before = cpu(&[("1", 500), ("2", 9_000)]);
+        let after = cpu(&[("1", 1_000_000_500), ("3", 500_000_000)]);
+        assert_eq!(after.since(&before), 1.5);
     }
 
     #[test]
-    fn this_process_has_used_time_and_memory() {
-        assert!(cpu(std::process::id()).unwrap() >= 0.0);
+    fn this_process_uses_time_and_memory() {
+        let before = Cpu::of(std::process::id()).unwrap();
+        let start = Instant::now();
+        while Cpu::of(std::process::id()).unwrap().since(&before) == 0.0 {
+            assert!(start.elapsed() < Duration::from_secs(30));
+        }
         assert!(resident(std::process::id()).unwrap() > 100.0);
-        assert!(cpu(u32::MAX).is_err());
+        assert!(Cpu::of(u32::MAX).is_err());
     }
 
     #[test]

@@ -138,6 +138,9 @@ fn add(report: &mut Report, candidate: &Candidate, scenario: &Scenario, measured
         report.add(quantity, &candidate.row, candidate.server.ours(), *value);
     }
     if measured.lost > LOSS {
-        report.note(format!("{} loses messages at {}", candidate.row, scenario.name));
+        report.note(format!(
+            "{}: not all messages of {} had arrived some seconds after the last one was sent",
+            candidate.row, scenario.name
+        ));
     }
 }

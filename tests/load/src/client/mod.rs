@@ -6,6 +6,8 @@ pub mod pairs;
 pub mod retained;
 pub mod storm;
 pub mod subscriptions;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -8,7 +8,7 @@ use anyhow::Result;
 use wasmqtt_codec::{MessagePropertiesBuf, QoS, Version};
 
 use super::{Clients, Publication};
-use crate::process;
+use crate::process::Cpu;
 
 /// How long what is under way at the end may take to arrive.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -114,7 +114,7 @@ pub struct Connected {
 /// When the server refuses or closes a connection.
 pub fn run(pairs: &Pairs) -> Result<Came> {
     let mut connected = Connected::new(pairs)?;
-    let (cpu, start) = (process::cpu(pairs.process)?, Instant::now());
+    let (cpu, start) = (Cpu::of(pairs.process)?, Instant::now());
     while start.elapsed().as_secs_f64() < pairs.seconds {
         if pairs.rate > 0.0 {
             let due = (start.elapsed().as_secs_f64() * pairs.rate) as u64;
@@ -125,9 +125,12 @@ pub fn run(pairs: &Pairs) -> Result<Came> {
             connected.clients.turn(Duration::from_millis(1))?;
         }
     }
+    if pairs.rate > 0.0 {
+        connected.catch_up((pairs.seconds * pairs.rate) as u64)?;
+    }
     connected.drain()?;
     let wall = start.elapsed().as_secs_f64();
-    let cpu = process::cpu(pairs.process)? - cpu;
+    let cpu = Cpu::of(pairs.process)?.since(&cpu);
     let counts = connected.clients.counts;
     let latencies = connected.clients.latencies.unwrap_or_default();
     Ok(Came { wall, cpu, published: counts.published, delivered: counts.delivered, latencies })

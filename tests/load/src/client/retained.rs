@@ -8,7 +8,7 @@ use anyhow::Result;
 use wasmqtt_codec::{MessagePropertiesBuf, QoS, Version};
 
 use super::{Clients, Publication};
-use crate::process;
+use crate::process::{Cpu, resident};
 
 /// Messages that are not acknowledged at a time.
 const WINDOW: u64 = 500;
@@ -56,7 +56,7 @@ pub fn run(what: &Retained) -> Result<Came> {
     let mut clients = Clients::new()?;
     let publisher = clients.connect(what.address, Version::V311, "publisher")?;
     clients.until("CONNACK", |counts| counts.connected == 1)?;
-    let memory = process::resident(what.process)?;
+    let memory = resident(what.process)?;
     let none = MessagePropertiesBuf::new();
     while clients.counts.acknowledged < what.messages {
         while clients.counts.published < what.messages && clients.in_flight(publisher) < WINDOW {
@@ -73,13 +73,13 @@ pub fn run(what: &Retained) -> Result<Came> {
         clients.flush(publisher)?;
         clients.turn(Duration::from_millis(5))?;
     }
-    let kib = process::resident(what.process)? - memory;
+    let kib = resident(what.process)? - memory;
     let reader = clients.connect(what.address, Version::V311, "reader")?;
     clients.until("CONNACK", |counts| counts.connected == 2)?;
-    let (cpu, start) = (process::cpu(what.process)?, Instant::now());
+    let (cpu, start) = (Cpu::of(what.process)?, Instant::now());
     clients.subscribe(reader, ["#"], QoS::AtMostOnce)?;
     let all = what.messages;
     clients.until("all retained messages", |counts| counts.delivered >= all)?;
-    let (seconds, cpu) = (start.elapsed().as_secs_f64(), process::cpu(what.process)? - cpu);
+    let (seconds, cpu) = (start.elapsed().as_secs_f64(), Cpu::of(what.process)?.since(&cpu));
     Ok(Came { messages: all as f64, kib, seconds, cpu })
 }

@@ -37,8 +37,9 @@ pub fn run(storm: &Storm) -> Result<u64> {
     let mut clients = Clients::new()?;
     let mut waiting = VecDeque::new();
     let (start, mut begun) = (Instant::now(), 0u64);
-    while start.elapsed().as_secs_f64() < storm.seconds || !waiting.is_empty() {
-        let due = (start.elapsed().as_secs_f64().min(storm.seconds) * storm.rate) as u64;
+    let all = (storm.seconds * storm.rate) as u64;
+    while begun < all || !waiting.is_empty() {
+        let due = all.min((start.elapsed().as_secs_f64() * storm.rate) as u64);
         while begun < due && waiting.len() < WAITING {
             let id = format!("storm{}-{begun}", std::process::id());
             waiting.push_back(clients.connect(storm.address, Version::V311, &id)?);

@@ -8,7 +8,7 @@ use anyhow::Result;
 use wasmqtt_codec::{MessagePropertiesBuf, QoS, Version};
 
 use super::{Clients, Publication};
-use crate::process;
+use crate::process::{Cpu, resident};
 
 /// Messages under way at a time.
 const WINDOW: u64 = 1_000;
@@ -84,7 +84,7 @@ pub fn run(what: &Subscriptions) -> Result<Came> {
     }
     let all = what.clients as u64 + 1;
     clients.until("CONNACK", |counts| counts.connected == all)?;
-    let (memory, cpu) = (process::resident(what.process)?, process::cpu(what.process)?);
+    let (memory, cpu) = (resident(what.process)?, Cpu::of(what.process)?);
     let start = Instant::now();
     let numbers: Vec<usize> = (0..what.subscriptions).collect();
     for (turn, some) in numbers.chunks(SHARE).enumerate() {
@@ -98,11 +98,11 @@ pub fn run(what: &Subscriptions) -> Result<Came> {
         clients.until("SUBACK", |counts| counts.subscribed == asked)?;
     }
     let seconds = start.elapsed().as_secs_f64();
-    let used = process::cpu(what.process)? - cpu;
-    let kib = process::resident(what.process)? - memory;
-    let before = process::cpu(what.process)?;
+    let used = Cpu::of(what.process)?.since(&cpu);
+    let kib = resident(what.process)? - memory;
+    let before = Cpu::of(what.process)?;
     publish(&mut clients, what)?;
-    let publishing = process::cpu(what.process)? - before;
+    let publishing = Cpu::of(what.process)?.since(&before);
     let counts = clients.counts;
     Ok(Came {
         subscriptions: what.subscriptions as f64,
