@@ -12,6 +12,8 @@ use anyhow::{Context, Result, bail};
 
 /// How long a server may take until it listens: a slow machine compiles components in this time.
 const READY: Duration = Duration::from_secs(120);
+/// Clock ticks in a second as /proc counts them: the same on every Linux.
+const TICKS: f64 = 100.0;
 /// Lines of a program's output that are shown when it fails.
 const TAIL: usize = 20;
 
@@ -92,6 +94,25 @@ impl Process {
         self.child.id()
     }
 
+    /// Seconds of processor time that it has used, all threads, those that have ended too, in steps of 10 ms. Of a
+    /// short time [`Cpu`] knows more.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn cpu(&self) -> Result<f64> {
+        let path = format!("/proc/{}/stat", self.id());
+        let stat = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        ticks(&stat).map(|ticks| ticks / TICKS).with_context(|| format!("cannot read {path}"))
+    }
+
+    /// Resident memory in KiB.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn resident(&self) -> Result<f64> {
+        resident(self.id())
+    }
+
     /// The end of what it wrote.
     #[must_use]
     pub fn said(&self) -> String {
@@ -149,6 +170,14 @@ impl Cpu {
     }
 }
 
+/// User and system time: of the fields behind the name, which may hold anything, the 12th and 13th.
+fn ticks(stat: &str) -> Option<f64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let field = |index: usize| fields.get(index)?.parse::<f64>().ok();
+    Some(field(11)? + field(12)?)
+}
+
 /// Resident memory of a process in KiB.
 ///
 /// # Errors
@@ -164,6 +193,13 @@ pub fn resident(id: u32) -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn processor_time_is_read_behind_a_name_that_looks_like_fields() {
+        let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20 0";
+        assert_eq!(ticks(stat), Some(200.0));
+        assert_eq!(ticks("7 (a) S 1 2"), None);
+    }
 
     #[test]
     fn processor_time_is_of_the_threads_that_are_there() {

@@ -11,6 +11,11 @@ use crate::tool::Outcome;
 const ONE: &str = "one worker";
 const TWO: &str = "two workers";
 
+const CROSSING: &str = "51 pairs, QoS 0, window 100, all messages cross";
+const STAYING: &str = "50 pairs, QoS 0, window 100, no message crosses";
+const UNBATCHED: &str = "51 pairs, QoS 0, window 1, all messages cross";
+const FAN_OUT: &str = "fan-out 1 to 500, QoS 0, window 50, half of the copies cross";
+
 /// Measures both.
 ///
 /// # Errors
@@ -33,36 +38,13 @@ pub fn workers(options: &Options) -> Result<()> {
     // A connection goes to the worker with the fewest, and subscribers come first: with an odd number of pairs every
     // message crosses, with an even one none does.
     let scenarios = [
-        scenario(
-            "crossing",
-            "51 pairs, QoS 0, window 100, all messages cross",
-            "pairs",
-            "--n 51 --window 100",
-            s,
-        ),
-        scenario(
-            "staying",
-            "50 pairs, QoS 0, window 100, no message crosses",
-            "pairs",
-            "--n 50 --window 100",
-            s,
-        ),
-        scenario(
-            "unbatched",
-            "51 pairs, QoS 0, window 1, all messages cross",
-            "pairs",
-            "--n 51 --window 1",
-            s,
-        ),
-        scenario(
-            "fan-out",
-            "fan-out 1 to 500, QoS 0, window 50, half of the copies cross",
-            "fanout",
-            "--n 500 --window 50",
-            s,
-        ),
+        scenario("crossing", CROSSING, "pairs", "--n 51 --window 100", s),
+        scenario("staying", STAYING, "pairs", "--n 50 --window 100", s),
+        scenario("unbatched", UNBATCHED, "pairs", "--n 51 --window 1", s),
+        scenario("fan-out", FAN_OUT, "fanout", "--n 500 --window 50", s),
     ];
     rounds(options, &mut report, &candidates, &scenarios)?;
+    crossing(&mut report);
     options.show(&report)
 }
 
@@ -73,8 +55,7 @@ fn scenario(
     arguments: &str,
     seconds: u32,
 ) -> Scenario {
-    let cpu = Quantity::new(format!("{title}: CPU per delivered message"), "us", 3)
-        .target(Target::AtMostOf(1.25, ONE.into()));
+    let cpu = quantity(title).target(Target::AtMostOf(1.25, ONE.into()));
     let arguments = format!("{arguments} --qos 0 --seconds {seconds}");
     Scenario {
         name: name.into(),
@@ -89,8 +70,42 @@ fn scenario(
     }
 }
 
+fn quantity(title: &str) -> Quantity {
+    Quantity::new(format!("{title}: CPU per delivered message"), "us", 3)
+}
+
+/// Of each round, what messages that cross cost more than those that stay.
+fn crossing(report: &mut Report) {
+    let samples = |title| {
+        let group = report.group(&quantity(title).title)?;
+        Some(group.row(TWO)?.samples.clone())
+    };
+    let (Some(crossing), Some(staying)) = (samples(CROSSING), samples(STAYING)) else { return };
+    let one = Quantity::new("one crossing of many at once", "ns", 0);
+    for (crossing, staying) in crossing.iter().zip(&staying) {
+        report.add(&one, TWO, true, (crossing - staying) * 1e3);
+    }
+}
+
 fn measured(quantity: &Quantity, outcome: &Outcome) -> Result<Measured> {
     let value = outcome.get("broker_us_per_delivered")?;
     let figure = Figure { quantity: quantity.clone(), value };
     Ok(Measured { figures: vec![figure], lost: outcome.lost() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crossing_is_what_messages_cost_more_that_cross() {
+        let mut report = Report::new(Vec::new());
+        for (title, cpu) in [(CROSSING, 0.75), (STAYING, 0.5)] {
+            report.add(&quantity(title), ONE, true, 0.4);
+            report.add(&quantity(title), TWO, true, cpu);
+        }
+        crossing(&mut report);
+        let group = report.group("one crossing of many at once").unwrap();
+        assert_eq!(group.row(TWO).unwrap().samples, [250.0]);
+    }
 }

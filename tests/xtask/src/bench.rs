@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -15,6 +16,9 @@ const LOADGEN: &str = "../shared/bench/loadgen";
 const RUMQTTD: &str = "0.20.0";
 /// Debian's packages: the broker, and what it needs that is seldom installed.
 const MOSQUITTO: [&str; 2] = ["mosquitto", "libdlt2"];
+
+/// How long measuring may take: many rounds of many seconds of many scenarios.
+const MEASURING: Duration = Duration::from_secs(6 * 3_600);
 
 /// What to measure, and how.
 #[derive(clap::Args)]
@@ -131,7 +135,7 @@ pub(crate) fn bench(bench: &Bench) -> Result<()> {
     }
     pass_on(bench, &mut command);
     step::say(format!("measuring: {}", bench.what.name()));
-    step::run(&mut command, step::BUILD)
+    step::run(&mut command, MEASURING)
 }
 
 /// With the features that the pieces need and no others, so that whatever else is in the workspace changes no count.

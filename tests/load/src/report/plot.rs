@@ -85,13 +85,15 @@ fn panel(group: &Group, x: f64, y: f64) -> String {
     out
 }
 
+/// Below nothing there is no room: a difference that is negative is as long as none.
 fn bar(row: &Row, y: f64, scale: f64) -> String {
     let (Some(median), Some((least, most))) = (row.median(), row.spread()) else {
         return String::new();
     };
     let colour = if row.ours { OURS } else { OTHERS };
     let middle = y + BAR / 2.0;
-    let (width, from, to) = ((median * scale).max(1.0), LEFT + least * scale, LEFT + most * scale);
+    let (width, from, to) =
+        ((median * scale).max(1.0), LEFT + least.max(0.0) * scale, LEFT + most.max(0.0) * scale);
     format!(
         "<rect x=\"{LEFT}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{:.1}\" fill=\"{colour}\"/>\n\
          <line x1=\"{from:.1}\" y1=\"{middle:.1}\" x2=\"{to:.1}\" y2=\"{middle:.1}\" stroke=\"#0f172a\"/>\n",
@@ -111,7 +113,7 @@ fn label(group: &Group, row: &Row, y: f64, scale: f64) -> String {
          stroke=\"#ffffff\" stroke-width=\"3\" paint-order=\"stroke\">{median:.*}</text>\n",
         LEFT - 6.0,
         escape(&row.name),
-        LEFT + most.max(median) * scale + 6.0,
+        LEFT + most.max(median).max(0.0) * scale + 6.0,
         group.quantity.digits,
     )
 }
