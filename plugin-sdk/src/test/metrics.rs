@@ -42,9 +42,9 @@ fn open(kind: Kind, name: &str) -> Option<String> {
     VALUES.with_borrow_mut(|values| {
         let known = values.get(name).map(|(kind, _)| *kind);
         let room = known.is_some() || (is_name(name) && values.len() < METRICS_MAX);
-        let clashes = values.iter().any(|(other, (of, _))| {
-            other != name && exported(*of, other) == exported(kind, name)
-        });
+        let clashes = values
+            .iter()
+            .any(|(other, (of, _))| other != name && exported(*of, other) == exported(kind, name));
         if !room || clashes || known.is_some_and(|known| known != kind) {
             return None;
         }
