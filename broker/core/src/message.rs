@@ -173,6 +173,12 @@ impl Message {
         core::str::from_utf8(bytes).unwrap_or_default()
     }
 
+    /// The byte that the topic begins with.
+    #[inline]
+    pub fn topic_begins(&self) -> Option<u8> {
+        self.body.first().copied().filter(|_| self.topic_end > 0)
+    }
+
     /// Properties that travel with the message.
     pub fn properties(&self) -> MessageProperties<'_> {
         let range = self.topic_end as usize..self.properties_end as usize;

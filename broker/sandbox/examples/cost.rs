@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         judge.begin();
         0
     });
-    report("transforms, empty chain", || u64::from(judge.transforms(ListenerId(0))));
+    report("transforms, empty chain", || u64::from(judge.transforms(ListenerId(0), &wanted)));
     report("authorize, empty chain", || ask(&mut judge, &plain));
     report("authorize, native permission, the second of two", || ask(&mut judge, &native));
     report("authorize, topic-acl, remembered", || ask(&mut judge, &reused));

@@ -317,8 +317,8 @@ impl Judge for WorkerJudge {
     }
 
     #[inline]
-    fn transforms(&self, listener: ListenerId) -> bool {
-        self.generation.chain(listener).is_some_and(|chain| !chain.publish.is_empty())
+    fn transforms(&self, listener: ListenerId, message: &Message) -> bool {
+        self.generation.chain(listener).is_some_and(|chain| chain.publish.may_want(message))
     }
 
     fn transform(&mut self, now: Moment, client: &Arc<Client>, message: Message) -> Transformed {

@@ -28,6 +28,8 @@ pub(crate) struct Selection {
     everywhere: Box<[u32]>,
     /// Choices by filter; none when no selector has any.
     filters: Option<Levels<Chosen>>,
+    /// What a topic begins with that any choice can take.
+    begins: Bytes,
     /// The least and the most of a payload that any choice takes, in bytes.
     sizes: (usize, usize),
     /// Whether every choice takes only messages that carry some user property.
@@ -42,6 +44,39 @@ struct Choice {
     user_property: Option<String>,
     /// Bytes.
     sizes: (usize, usize),
+}
+
+/// A set of bytes.
+#[derive(Debug, Default)]
+struct Bytes([u64; 4]);
+
+impl Bytes {
+    /// What topics begin with that these selectors can take.
+    fn of<'a>(selectors: impl Iterator<Item = &'a Selector>) -> Self {
+        let mut set = Self::default();
+        for selector in selectors {
+            if selector.filters.is_empty() {
+                return Self([u64::MAX; 4]);
+            }
+            for filter in &selector.filters {
+                match filter.bytes().next() {
+                    Some(b'+' | b'#') | None => return Self([u64::MAX; 4]),
+                    Some(byte) => {
+                        if let Some(word) = set.0.get_mut(usize::from(byte >> 6)) {
+                            *word |= 1 << (byte & 63);
+                        }
+                    }
+                }
+            }
+        }
+        set
+    }
+
+    #[inline]
+    fn has(&self, byte: Option<u8>) -> bool {
+        let Some(byte) = byte else { return false };
+        self.0.get(usize::from(byte >> 6)).is_some_and(|word| word >> (byte & 63) & 1 == 1)
+    }
 }
 
 /// The choices that have this filter.
@@ -86,6 +121,7 @@ impl Selection {
             places: wanting.iter().map(|(place, _)| *place).collect(),
             needs_property: choices.iter().all(|choice| choice.user_property.is_some()),
             sizes: (least, most),
+            begins: Bytes::of(wanting.iter().flat_map(|(_, selectors)| selectors.iter())),
             filters: (filters.used() > 1).then_some(filters),
             choices: choices.into(),
             everywhere: everywhere.into(),
@@ -102,6 +138,12 @@ impl Selection {
         self.choices.is_empty()
     }
 
+    /// Whether anybody may want this message, by what is at hand: most messages that nobody wants cost no more than that.
+    #[inline]
+    pub(crate) fn may_want(&self, message: &Message) -> bool {
+        self.begins.has(message.topic_begins()) && fits(self.sizes, message)
+    }
+
     /// The first plugin that wants this message, as its position in the chain and in the generation: the first at or
     /// behind position `from` of the chain.
     #[inline]
@@ -111,7 +153,7 @@ impl Selection {
         message: &Message,
         from: usize,
     ) -> Option<(usize, usize)> {
-        if !fits(self.sizes, message)
+        if !self.may_want(message)
             || self.needs_property && message.properties().user_properties().iter().next().is_none()
         {
             return None;
@@ -296,6 +338,31 @@ mod tests {
         assert_eq!(asked(&chain, "a/y", b""), [12, 13]);
         assert_eq!(asked(&chain, "b", b""), [10, 12]);
         assert_eq!(asked(&chain, "$SYS/x", b""), [12]);
+    }
+
+    #[test]
+    fn a_topic_that_begins_like_no_filter_is_not_looked_up() {
+        let selection = compile(&[&[filters(&["b/#", "$SYS/+"])], &[filters(&["/x", "\u{e9}"])]]);
+        let mut memo = Memo::default();
+        for (topic, may, wanted) in [
+            ("a/b", false, false),
+            ("b/a", true, true),
+            ("bb", true, false),
+            ("$SYS/a", true, true),
+            ("/x", true, true),
+            ("/y", true, false),
+            ("\u{e9}", true, true),
+            ("\u{65e5}", false, false),
+        ] {
+            let message = message(topic, b"");
+            assert_eq!(selection.may_want(&message), may, "{topic}");
+            assert_eq!(selection.next(&mut memo, &message, 0).is_some(), wanted, "{topic}");
+        }
+        assert_eq!(memo.topics, 6);
+        for everything in ["#", "+/x"] {
+            assert!(compile(&[&[filters(&[everything])]]).may_want(&message("a/b", b"")));
+        }
+        assert!(!compile(&[]).may_want(&message("a/b", b"")));
     }
 
     #[test]

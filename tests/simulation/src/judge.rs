@@ -72,6 +72,10 @@ impl Scripted {
             generation => hash(self.seed ^ generation << 32, words) % bound,
         }
     }
+
+    fn is_transforming(&self) -> bool {
+        self.generation % 3 == 1
+    }
 }
 
 impl Judge for Scripted {
@@ -93,7 +97,7 @@ impl Judge for Scripted {
         match request.action {
             Action::Subscribe => auditor.asked_subscribe(&decision),
             Action::Publish | Action::Will => {
-                let transforms = self.transforms(client.listener);
+                let transforms = self.is_transforming();
                 auditor.asked_publish(client, request, &decision, self.generation, transforms);
             }
             Action::Receive => {}
@@ -103,8 +107,8 @@ impl Judge for Scripted {
         decision
     }
 
-    fn transforms(&self, _: ListenerId) -> bool {
-        self.generation % 3 == 1
+    fn transforms(&self, _: ListenerId, _: &Message) -> bool {
+        self.is_transforming()
     }
 
     fn transform(&mut self, now: Moment, client: &Arc<Client>, message: Message) -> Transformed {

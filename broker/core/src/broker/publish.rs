@@ -333,7 +333,7 @@ pub(super) fn transform(
     client: &Arc<Client>,
     message: Message,
 ) -> Result<Option<Message>, Refusal> {
-    if !judge.transforms(client.listener) {
+    if !judge.transforms(client.listener, &message) {
         return Ok(Some(message));
     }
     match judge.transform(now, client, message) {

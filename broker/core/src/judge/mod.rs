@@ -141,9 +141,9 @@ pub trait Judge {
     /// `Allow` when nobody wants to judge it.
     fn authorize(&mut self, now: Moment, client: &Arc<Client>, request: &Request<'_>) -> Decision;
 
-    /// Whether any transformer of this listener may want publications. Must be cheap: one branch when
-    /// there is none.
-    fn transforms(&self, listener: ListenerId) -> bool;
+    /// Whether any transformer of this listener may want this publication. Must be cheap: one branch when there is none,
+    /// and a few where none can.
+    fn transforms(&self, listener: ListenerId, message: &Message) -> bool;
 
     /// Passes a publication through the transformers of the client's listener, each seeing what the one
     /// before it committed.
@@ -307,7 +307,7 @@ impl Judge for AllowAll {
         Decision::Allow
     }
 
-    fn transforms(&self, _: ListenerId) -> bool {
+    fn transforms(&self, _: ListenerId, _: &Message) -> bool {
         false
     }
 

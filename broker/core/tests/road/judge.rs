@@ -85,7 +85,7 @@ impl Judge for Scripted {
         self.0.borrow().waits_to_transform.as_deref() == Some(message.topic())
     }
 
-    fn transforms(&self, _: ListenerId) -> bool {
+    fn transforms(&self, _: ListenerId, _: &Message) -> bool {
         self.0.borrow().transform.is_some()
     }
 

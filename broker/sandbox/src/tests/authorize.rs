@@ -6,7 +6,7 @@ use wasmqtt_core::judge::{Action, Decision, Judge, Permissions};
 
 use super::*;
 use crate::options::Fallback;
-use crate::testing::{AUTHORIZATION, LIFECYCLE, request};
+use crate::testing::{AUTHORIZATION, LIFECYCLE, message, request};
 
 #[test]
 fn every_answer_of_an_authorizer_arrives() {
@@ -105,5 +105,5 @@ fn a_plugin_that_only_authorizes_needs_no_other_export() {
         chain.transform.clear();
     });
     assert_eq!(bench.authorize("a"), Decision::Allow);
-    assert!(!bench.judge.transforms(ListenerId(0)));
+    assert!(!bench.judge.transforms(ListenerId(0), &message("d", b"")));
 }

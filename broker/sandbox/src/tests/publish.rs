@@ -115,7 +115,8 @@ fn each_transformer_sees_and_is_selected_by_what_the_one_before_committed() {
 fn a_message_that_nobody_selects_is_not_shown() {
     let puppet = Puppet { min_payload: 5, ..Puppet::default() };
     let mut bench = Bench::with(puppet, OnFailure::Closed);
-    assert!(bench.judge.transforms(ListenerId(0)));
+    assert!(bench.judge.transforms(ListenerId(0), &message("d", b"12345")));
+    assert!(!bench.judge.transforms(ListenerId(0), &message("d", b"1234")));
     assert_eq!(bench.forwarded("d").topic(), "d");
     assert_eq!(bench.status().calls, 0);
 }
@@ -124,7 +125,7 @@ fn a_message_that_nobody_selects_is_not_shown() {
 fn a_plugin_without_selectors_makes_no_listener_transform() {
     let puppet = Puppet { on_publish: false, ..Puppet::default() };
     let bench = Bench::with(puppet, OnFailure::Closed);
-    assert!(!bench.judge.transforms(ListenerId(0)));
+    assert!(!bench.judge.transforms(ListenerId(0), &message("d", b"12345")));
     assert!(bench.judge.screens(ListenerId(0)));
     assert!(!bench.judge.screens(ListenerId(1)));
 }

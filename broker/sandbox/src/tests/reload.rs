@@ -7,7 +7,7 @@ use wasmqtt_core::client::ListenerId;
 use wasmqtt_core::judge::{Decision, Judge};
 
 use super::*;
-use crate::testing::{INIT_TRAP_IF_TOLD, connecting};
+use crate::testing::{INIT_TRAP_IF_TOLD, connecting, message};
 
 fn generation(sandbox: &Sandbox, puppet: &Puppet) -> (crate::Generation, tempfile::TempPath) {
     let (spec, file) = puppet.spec("x");
@@ -32,7 +32,7 @@ fn before_the_first_generation_every_answer_is_no() {
     let client = client(Permissions::default());
     assert_eq!(judge.authorize(NOW, &client, &publish("a")), denied(ReasonCode::NotAuthorized));
     assert!(sandbox.gate().authenticate(&connecting("a", None)).is_err());
-    assert!(!judge.transforms(ListenerId(0)) && !judge.screens(ListenerId(0)));
+    assert!(!judge.transforms(ListenerId(0), &message("d", b"")) && !judge.screens(ListenerId(0)));
     assert_eq!(sandbox.current().number(), 0);
 }
 

@@ -55,7 +55,7 @@ impl Judge for Scripted {
         }
     }
 
-    fn transforms(&self, _: ListenerId) -> bool {
+    fn transforms(&self, _: ListenerId, _: &Message) -> bool {
         true
     }
 
