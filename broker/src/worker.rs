@@ -137,7 +137,7 @@ pub(crate) fn with_local<R>(work: impl FnOnce(&mut Local) -> R) -> Option<R> {
 }
 
 enum Order {
-    Connection(Detached, Peer, Seat),
+    Connection(Detached, Peer, Seat, Count),
     /// Plugins were replaced: let go of the old ones even when no packet comes.
     Refresh,
     /// Say what was counted.
@@ -173,7 +173,7 @@ impl Workers {
                     let number_too = u32::try_from(number).unwrap_or(u32::MAX);
                     let mut lane = Lane::new(Box::new(judge)).on_worker(number_too);
                     lane.events.want(outlet.wanted());
-                    let (theirs, connections) = (shared.clone(), Arc::clone(&count));
+                    let (theirs, connections) = (shared.clone(), count);
                     LOCAL.set(Some(Local {
                         lane,
                         scratch: vec![0; SCRATCH].into_boxed_slice(),
@@ -186,7 +186,7 @@ impl Workers {
                         number: number_too,
                         connections,
                     }));
-                    runtime.block_on(work(number, shared, inbox, count));
+                    runtime.block_on(work(number, shared, inbox));
                     // Connections go while the judge that is asked about their wills is still there.
                     drop(runtime);
                     LOCAL.set(None);
@@ -201,9 +201,9 @@ impl Workers {
         let fewest = self.0.iter().min_by_key(|worker| worker.connections.load(Ordering::Relaxed));
         let Some(worker) = fewest else { return };
         worker.connections.fetch_add(1, Ordering::Relaxed);
-        if worker.orders.send(Order::Connection(stream, peer, seat)).await.is_err() {
-            worker.connections.fetch_sub(1, Ordering::Relaxed);
-        }
+        // Counted down, too, where nobody waits for the worker to take it any more.
+        let count = Count(Arc::clone(&worker.connections));
+        let _ = worker.orders.send(Order::Connection(stream, peer, seat, count)).await;
     }
 
     /// Makes workers let go of replaced plugins.
@@ -266,12 +266,7 @@ impl Census {
     }
 }
 
-async fn work(
-    number: usize,
-    shared: Shared,
-    mut inbox: mpsc::Receiver<Order>,
-    connections: Arc<AtomicUsize>,
-) {
+async fn work(number: usize, shared: Shared, mut inbox: mpsc::Receiver<Order>) {
     if number == 0 {
         tokio::spawn(keep_house(shared.clone()));
         tokio::spawn(publish_for_plugins(shared.clone()));
@@ -279,8 +274,7 @@ async fn work(
     tokio::spawn(wake_for_others(shared.clone(), number));
     while let Some(order) = inbox.recv().await {
         match order {
-            Order::Connection(stream, peer, seat) => {
-                let count = Count(Arc::clone(&connections));
+            Order::Connection(stream, peer, seat, count) => {
                 with_local(|local| local.counters.connections += 1);
                 match stream.attach() {
                     Ok(stream) => {

@@ -318,7 +318,8 @@ impl Judge for WorkerJudge {
 
     #[inline]
     fn transforms(&self, listener: ListenerId, message: &Message) -> bool {
-        self.generation.chain(listener).is_some_and(|chain| chain.publish.may_want(message))
+        // Where the listener is gone, nobody can say what its transformers would have made of it: it is rejected.
+        self.generation.chain(listener).is_none_or(|chain| chain.publish.may_want(message))
     }
 
     fn transform(&mut self, now: Moment, client: &Arc<Client>, message: Message) -> Transformed {

@@ -334,12 +334,14 @@ async fn log_in(
         return Ok(Err(refusal));
     }
     let answer = authenticate(wire, len, hello, settings, shared).await?;
+    // Who is too slow has not failed.
+    let is_late = |hello: &Hello| hello.deadline().is_some_and(|at| at <= shared.clock.now());
     match &answer {
         Ok(_) => {}
         Err(Refusal {
             code: ReasonCode::BadUserNameOrPassword | ReasonCode::NotAuthorized,
             ..
-        }) => {
+        }) if !is_late(hello) => {
             let banned = shared.broker.login_failed(shared.clock.now(), who, limits);
             if banned.address {
                 tracing::warn!(address, "too many failed logins from there; refused for a while");

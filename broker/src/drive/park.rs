@@ -151,7 +151,7 @@ impl Driver {
     pub(super) fn poll_behind(&mut self, cx: &Context<'_>, now: Moment) -> bool {
         let clear = self.shared.broker.poll_clear(&self.client.id, cx).is_ready();
         if clear && std::mem::take(&mut self.waits.is_behind) {
-            self.connection.read_on(now);
+            self.hear(now);
         }
         if !clear {
             self.connection.stop_reading(now);
@@ -168,7 +168,7 @@ impl Driver {
         }
         self.waits.pause = None;
         self.has_ahead = true;
-        self.connection.excuse(now);
+        self.hear(now);
         false
     }
 
@@ -176,7 +176,15 @@ impl Driver {
     fn go_on(&mut self, now: Moment) {
         self.waits.parked = None;
         self.has_ahead = true;
+        self.hear(now);
+    }
+
+    /// One thing less that the client waits for.
+    fn hear(&mut self, now: Moment) {
         self.connection.read_on(now);
+        if self.waits.is_deaf() {
+            self.connection.stop_reading(now);
+        }
     }
 
     /// Starts judging the client's subscriptions again, elsewhere where that may take its time.
@@ -194,7 +202,9 @@ impl Driver {
                 self.waits.rejudging = Some(Box::new(ask_again(&self.shared, aside)));
             }
             None => {
-                self.tell_denied(&broker.rejudge(&mut local.lane, now, client, session));
+                // What was found out just now holds.
+                let lane = &mut local.lane;
+                self.tell_denied(&broker.rejudge_as(lane, now, client, session, None));
             }
         }
     }

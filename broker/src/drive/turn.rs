@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::Sleep;
-use wasmqtt_codec::{Frame, PacketId, QoS, Version};
+use wasmqtt_codec::{Frame, PacketId, QoS, ReasonCode, Version};
 use wasmqtt_core::broker::{Attempt, Lane, Published};
 use wasmqtt_core::client::Client;
 use wasmqtt_core::connection::{Connection, Departure, Inbound};
@@ -141,7 +141,12 @@ impl Driver {
                         self.heed(local)?;
                     }
                     // What was asked about it is heeded in time, too: a permit is for now.
-                    let answered = self.poll_parked(cx, local, self.shared.clock.now())?;
+                    let now = self.shared.clock.now();
+                    let answered = self.poll_parked(cx, local, now)?;
+                    // And what else it waits for ends, or its keep alive would never run out.
+                    if self.waits.parked.is_none() {
+                        let _ = self.poll_behind(cx, now) || self.poll_pause(cx, now);
+                    }
                     local.counters.bytes_sent += local.out.len() as u64;
                     self.wire.append(&mut local.out);
                     return Ok(noticed || answered);
@@ -226,6 +231,7 @@ impl Driver {
             taken
         })?;
         if let Some(until) = self.connection.paused(now) {
+            self.connection.stop_reading(now);
             let until = self.shared.clock.instant(until);
             self.waits.pause = Some(Box::pin(tokio::time::sleep_until(until)));
         }
@@ -373,6 +379,11 @@ impl Hand<'_> {
                         }
                         Err(judged) => {
                             let published = broker.publish_judged(self.lane, self.now, *judged);
+                            if self.client.version != Version::V5 {
+                                // Who knows no reason codes must not take it for published, and forget it.
+                                self.connection.give_up(packet_id);
+                                return Err(Fault::PublishRefused(ReasonCode::QuotaExceeded).into());
+                            }
                             self.acknowledge(packet_id, qos, published, out)?;
                         }
                     },

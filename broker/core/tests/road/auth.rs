@@ -1,6 +1,7 @@
 //! AUTH: before CONNACK, and of a client that authenticates again.
 
-use parking_lot::Mutex;
+mod rounds;
+
 use wasmqtt_codec::{
     Auth, Connect, ConnectProperties, Disconnect, Packet, PacketType, ReasonCode,
     UserPropertiesBuf, Version,
@@ -10,62 +11,12 @@ use wasmqtt_core::connection::Departure;
 use wasmqtt_core::connection::handshake::{self, Hello};
 use wasmqtt_core::fault::Fault;
 use wasmqtt_core::judge::{
-    Actions, Connecting, Effect, Gate, Identity, Permission, Progress, Question, Refusal, Step,
-    Success,
+    Actions, Effect, Identity, Permission, Progress, Question, Refusal, Step,
 };
 
+use rounds::{METHOD, Rounds, named};
+
 use crate::wire::{Client, Q1, Refused, Sent, Told, Wire, clean, packets, will};
-
-const METHOD: &str = "ROUNDS";
-
-/// Asks for as many rounds as the first data says, and then lets in whoever the identity says; refuses `no`.
-#[derive(Default)]
-struct Rounds {
-    identity: Mutex<Identity>,
-    /// Client identifiers and passwords that it saw.
-    seen: Mutex<Vec<(String, bool)>>,
-}
-
-impl Rounds {
-    fn step(&self, left: u32, data: &[u8]) -> Result<Step, Refusal> {
-        if data == b"no" {
-            return Err(Refusal::new(ReasonCode::BadUserNameOrPassword));
-        }
-        if left == 0 {
-            let identity = self.identity.lock().clone();
-            return Ok(Step::Accept(Success { identity, data: Some(b"welcome".to_vec()) }));
-        }
-        let state = Box::from((left - 1).to_le_bytes());
-        let progress = Progress { authenticator: "rounds".into(), state };
-        Ok(Step::Challenge { data: format!("{left} more").into(), progress })
-    }
-}
-
-impl Gate for Rounds {
-    fn authenticate(&self, _: &Connecting) -> Result<Identity, Refusal> {
-        panic!("asked the other way");
-    }
-
-    fn begin(&self, connecting: &Connecting, method: &str, data: &[u8]) -> Result<Step, Refusal> {
-        if method != METHOD {
-            return Err(Refusal::new(ReasonCode::BadAuthenticationMethod));
-        }
-        let seen = (connecting.client_id.clone(), connecting.password.is_some());
-        self.seen.lock().push(seen);
-        self.step(str::from_utf8(data).unwrap().parse().unwrap_or(0), data)
-    }
-
-    fn proceed(
-        &self,
-        _: &Connecting,
-        method: &str,
-        data: &[u8],
-        progress: &Progress,
-    ) -> Result<Step, Refusal> {
-        assert_eq!((method, &*progress.authenticator), (METHOD, "rounds"));
-        self.step(u32::from_le_bytes((&*progress.state).try_into().unwrap()), data)
-    }
-}
 
 /// What becomes of a CONNECT.
 enum Entered {
@@ -232,11 +183,6 @@ impl Wire {
         self.broker.rejudge(&mut self.lane, self.now, connection.client(), &session);
         Ok(())
     }
-}
-
-fn named(name: &str) -> Rounds {
-    let identity = Identity { name: Some(name.into()), ..Identity::default() };
-    Rounds { identity: Mutex::new(identity), ..Rounds::default() }
 }
 
 #[test]
