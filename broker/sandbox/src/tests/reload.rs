@@ -32,7 +32,10 @@ fn before_the_first_generation_every_answer_is_no() {
     let client = client(Permissions::default());
     assert_eq!(judge.authorize(NOW, &client, &publish("a")), denied(ReasonCode::NotAuthorized));
     assert!(sandbox.gate().authenticate(&connecting("a", None)).is_err());
-    assert!(!judge.transforms(ListenerId(0), &message("d", b"")) && !judge.screens(ListenerId(0)));
+    // Not even what native permissions allow goes by transformers that nobody knows.
+    assert!(judge.transforms(ListenerId(0), &message("d", b"")) && !judge.screens(ListenerId(0)));
+    let transformed = judge.transform(NOW, &client, message("d", b""));
+    assert!(matches!(transformed, Transformed::Reject(_)), "{transformed:?}");
     assert_eq!(sandbox.current().number(), 0);
 }
 
