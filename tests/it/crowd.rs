@@ -221,7 +221,8 @@ fn a_reader_that_does_not_read_is_bounded_and_others_go_on() {
     let mut lively =
         Client::enter(broker.addr(), Version::V5, "lively").subscribed("calm/#", QoS::AtLeastOnce);
     let stream = Client::enter(broker.addr(), Version::V5, "stream");
-    let stream = Publisher::start(stream, "stream", "calm/stream", None, 500);
+    let mut audit = Audit::default();
+    let stream = Publisher::start(stream, "stream", "calm/stream", None, 500, audit.lead());
     let mut flood = Client::enter(broker.addr(), Version::V5, "flood");
     let before = broker.memory();
     let mut most = 0;
@@ -236,7 +237,6 @@ fn a_reader_that_does_not_read_is_bounded_and_others_go_on() {
     }
     let grown = most.max(broker.memory()).saturating_sub(before);
     assert!(grown < 64 << 20, "the broker took {} MiB", grown >> 20);
-    let mut audit = Audit::default();
     while audit.total() < 500 {
         audit.take(&lively.message());
     }

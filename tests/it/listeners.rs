@@ -36,8 +36,10 @@ impl Stream {
         let reader = Client::enter(broker.addr(), Version::V5, "reader");
         let reader = reader.subscribed("stream", QoS::AtLeastOnce);
         let publisher = Client::enter(broker.addr(), Version::V5, "publisher");
-        let publisher = Publisher::start(publisher, "publisher", "stream", None, u64::MAX);
-        Self { publisher, reader, audit: Audit::default() }
+        let audit = Audit::default();
+        let publisher =
+            Publisher::start(publisher, "publisher", "stream", None, u64::MAX, audit.lead());
+        Self { publisher, reader, audit }
     }
 
     /// Reads some more of it.

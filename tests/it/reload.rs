@@ -124,7 +124,8 @@ fn streams_go_on_across_new_configurations_and_a_new_component_and_switch_once()
             let name = format!("p{number}");
             let client = Client::enter(broker.addr(), Version::V5, &name);
             let topic = format!("stream/{name}");
-            Publisher::start(client, &name, &topic, Some(("region", "eu")), u64::MAX)
+            let property = Some(("region", "eu"));
+            Publisher::start(client, &name, &topic, property, u64::MAX, reader.audit.lead())
         })
         .collect();
     reader.read_until(1, 4);

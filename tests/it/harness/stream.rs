@@ -2,15 +2,30 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use wasmqtt_codec::PacketId;
 
 use super::client::{Client, Message, Outgoing};
 
 /// Unacknowledged messages of one publisher.
+static SENT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 const WINDOW: usize = 10;
+/// Messages that have not arrived when publishers wait for the reader: publishing is faster than reading, and far more
+/// would be more than any queue holds.
+const AHEAD: u64 = 100_000;
+
+/// How many messages were sent and have not been audited yet, of all publishers of one audit.
+#[derive(Clone, Default)]
+pub(crate) struct Lead(Arc<AtomicU64>);
+
+impl Lead {
+    fn is_too_long(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= AHEAD
+    }
+}
 
 /// Publishes numbered messages with QoS 1 as fast as they are acknowledged, in a thread of its own.
 pub(crate) struct Publisher {
@@ -19,32 +34,42 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// The payload of each message is `name` and its number. Ends by itself after `most` messages.
+    /// The payload of each message is `name` and its number. Ends by itself after `most` messages. Waits while it has
+    /// too much of a lead.
     pub(crate) fn start(
         mut client: Client,
         name: &str,
         topic: &str,
         property: Option<(&'static str, &'static str)>,
         most: u64,
+        lead: &Lead,
     ) -> Self {
         let stop = Arc::<AtomicBool>::default();
         let stopped = Arc::clone(&stop);
-        let (name, topic) = (name.to_owned(), topic.to_owned());
+        let (name, topic, lead) = (name.to_owned(), topic.to_owned(), lead.clone());
         let thread = std::thread::spawn(move || {
             let mut sent = 0;
             let mut open = std::collections::VecDeque::<PacketId>::new();
             loop {
                 let more = sent < most && !stopped.load(Ordering::Relaxed);
-                if more && open.len() < WINDOW {
+                if more && open.len() < WINDOW && !lead.is_too_long() {
+                    lead.0.fetch_add(1, Ordering::Relaxed);
                     let mut message = Outgoing::new(&topic, format!("{name} {sent}"));
                     if let Some((key, value)) = property {
                         message = message.property(key, value);
                     }
                     open.extend(client.send_publish(&message));
                     sent += 1;
+                    SENT.fetch_add(1, Ordering::Relaxed);
                     continue;
                 }
-                let Some(oldest) = open.pop_front() else { return (client, sent) };
+                let Some(oldest) = open.pop_front() else {
+                    if !more {
+                        return (client, sent);
+                    }
+                    std::thread::sleep(Duration::from_millis(1));
+                    continue;
+                };
                 let (packet_id, code) = client.puback();
                 assert_eq!(packet_id, oldest, "{name}: acknowledgements out of order");
                 assert!(code < 0x80, "{name}: message {sent} was refused with {code:#x}");
@@ -70,6 +95,7 @@ impl Publisher {
 pub(crate) struct Audit {
     next: HashMap<String, u64>,
     total: u64,
+    lead: Lead,
 }
 
 impl Audit {
@@ -78,10 +104,23 @@ impl Audit {
         let (name, number) = message.text().rsplit_once(' ').unwrap();
         let number: u64 = number.parse().unwrap();
         let next = self.next.entry(name.to_owned()).or_default();
+        if number != *next || self.total % 100_000 == 0 {
+            eprintln!("READ {} SENT {}", self.total, SENT.load(Ordering::Relaxed));
+        }
         assert_eq!(number, *next, "{name}: lost, doubled or out of order");
         *next += 1;
         self.total += 1;
+        // Publishers that nobody gave this audit's lead have none.
+        let _ = self
+            .lead
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |lead| lead.checked_sub(1));
         name.to_owned()
+    }
+
+    /// For the publishers of what it audits.
+    pub(crate) fn lead(&self) -> &Lead {
+        &self.lead
     }
 
     /// How many messages have arrived.

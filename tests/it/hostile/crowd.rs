@@ -33,8 +33,9 @@ impl Crowd {
             .subscribed("end", QoS::AtLeastOnce);
         let read = Arc::<AtomicU64>::default();
         let count = Arc::clone(&read);
+        let mut audit = Audit::default();
+        let lead = audit.lead().clone();
         let reader = std::thread::spawn(move || {
-            let mut audit = Audit::default();
             let mut expected = None;
             while expected != Some(audit.total()) {
                 let message = reader.message();
@@ -52,7 +53,8 @@ impl Crowd {
                 let name = format!("p{number}");
                 let addr = if number < ASKED { mqtt } else { calm };
                 let client = Client::enter(addr, Version::V5, &name);
-                Publisher::start(client, &name, &format!("good/{name}"), None, u64::MAX)
+                let topic = format!("good/{name}");
+                Publisher::start(client, &name, &topic, None, u64::MAX, &lead)
             })
             .collect();
         let teller = Client::enter(calm, Version::V5, "teller");
