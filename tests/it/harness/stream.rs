@@ -11,7 +11,6 @@ use wasmqtt_codec::PacketId;
 use super::client::{Client, Message, Outgoing};
 
 /// Unacknowledged messages of one publisher.
-static SENT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 const WINDOW: usize = 10;
 /// Messages that have not arrived when publishers wait for the reader: publishing is faster than reading, and far more
 /// would be more than any queue holds.
@@ -60,7 +59,6 @@ impl Publisher {
                     }
                     open.extend(client.send_publish(&message));
                     sent += 1;
-                    SENT.fetch_add(1, Ordering::Relaxed);
                     continue;
                 }
                 let Some(oldest) = open.pop_front() else {
@@ -104,9 +102,6 @@ impl Audit {
         let (name, number) = message.text().rsplit_once(' ').unwrap();
         let number: u64 = number.parse().unwrap();
         let next = self.next.entry(name.to_owned()).or_default();
-        if number != *next || self.total % 100_000 == 0 {
-            eprintln!("READ {} SENT {}", self.total, SENT.load(Ordering::Relaxed));
-        }
         assert_eq!(number, *next, "{name}: lost, doubled or out of order");
         *next += 1;
         self.total += 1;
