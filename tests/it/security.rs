@@ -4,7 +4,7 @@
 //!
 //! | | shown by |
 //! |---|---|
-//! | S1 user enumeration | `road::a_wrong_password_and_an_unknown_user_are_told_the_same`; the same work: `an_unknown_user_takes_as_long_as_a_wrong_password_whatever_the_users_hash` of the plugin password-file |
+//! | S1 user enumeration | `road::a_wrong_password_and_an_unknown_user_are_told_the_same`; the same work: `an_unknown_user_costs_the_same_as_a_wrong_password_whatever_the_users_hash` of the plugin password-file |
 //! | S6 a will on a denied topic | `road::a_will_on_a_foreign_topic_refuses_the_connect`, `reload::a_will_is_judged_by_the_rules_of_the_day_on_which_it_is_published` |
 //! | S9 live subscriptions and new rules | `reload::a_right_that_is_taken_away_ends_the_subscriptions_that_were_held_by_it` |
 //! | S11 another user takes a client identifier over | `road::a_session_belongs_to_the_name_that_made_it` |

@@ -119,22 +119,33 @@ fn decoys<'a>(hashes: impl Iterator<Item = &'a Hash>) -> Result<Vec<Hash>, Strin
     Ok(decoys)
 }
 
+impl PasswordFile {
+    /// Whether what `verify` compares is this user's. It is called once for each scheme in use, whoever the user is.
+    fn matches(
+        &mut self,
+        username: &str,
+        mut verify: impl FnMut(&Hash, &mut Memory) -> Result<bool, String>,
+    ) -> Result<bool, String> {
+        let user = self.users.get(username);
+        let mut matches = false;
+        for decoy in &self.decoys {
+            let own = user.filter(|user| user.scheme == decoy.scheme);
+            let computed = verify(own.unwrap_or(decoy), &mut self.memory)?;
+            matches |= computed && own.is_some();
+        }
+        Ok(matches)
+    }
+}
+
 impl Authentication for PasswordFile {
     fn authenticate(&mut self, connect: &Connect) -> Result<Outcome, Failure> {
         let Some(username) = &connect.username else {
             return Ok(Outcome::Abstain);
         };
-        let user = self.users.get(username);
         let password = connect.password.as_deref().unwrap_or_default();
-        let mut matches = false;
-        for decoy in &self.decoys {
-            let own = user.filter(|user| user.scheme == decoy.scheme);
-            let computed = own
-                .unwrap_or(decoy)
-                .verify(password, &mut self.memory)
-                .map_err(Failure::permanent)?;
-            matches |= computed && own.is_some();
-        }
+        let matches = self
+            .matches(username, |hash, memory| hash.verify(password, memory))
+            .map_err(Failure::permanent)?;
         if matches && connect.password.is_some() {
             Ok(Outcome::accept(Identity::named(username)))
         } else {
