@@ -15,6 +15,7 @@ mod http;
 mod leave;
 mod listen;
 pub mod log;
+mod open_files;
 pub mod passwd;
 mod patience;
 pub mod plugin;

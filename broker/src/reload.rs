@@ -12,7 +12,7 @@ use wasmqtt_sandbox::{Generation, LoadError, Sandbox};
 
 use crate::config::{self, Config, Diff, Problem, Report};
 use crate::listen::{Listeners, Plan};
-use crate::{Server, assemble, chains, log};
+use crate::{Server, assemble, chains, log, open_files};
 
 /// How a reload ended.
 #[derive(Debug)]
@@ -256,6 +256,7 @@ impl Server {
         level.set(&config.log);
         self.broker.set_limits(&assemble::broker_limits(config));
         self.patience.set_most(config.limits.max_authentications);
+        open_files::check(config);
     }
 
     /// Every file whose change is a reason to reload.

@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{self, Config, Problem};
 use crate::watch::Watch;
-use crate::{Server, StartError, log, patience, reload};
+use crate::{Server, StartError, log, open_files, patience, reload};
 
 /// Runs the broker until SIGTERM or SIGINT. `path` is where the configuration came from, when it did.
 ///
@@ -18,6 +18,8 @@ pub fn run(config: Config, warnings: &[Problem], path: Option<&Path>) -> anyhow:
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    open_files::raise();
+    open_files::check(&config);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(patience::THREADS)

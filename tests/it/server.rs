@@ -7,6 +7,7 @@ use wasmqtt_codec::{
     Subscription, UserProperties, Version,
 };
 
+use crate::harness::broker::Mark;
 use crate::harness::client::{Answer, bytes, connect_packet, login};
 use crate::harness::config::{OPEN, demo, hostile, open_listener, slow_authenticator};
 use crate::harness::{Broker, Client, Outgoing, PATIENCE};
@@ -340,6 +341,46 @@ fn who_comes_while_as_many_as_may_are_being_authenticated_is_told_that_the_serve
         assert!(start.elapsed() < PATIENCE, "its place is taken");
     }
     assert_eq!(log_in(Version::V5).code, 0);
+}
+
+#[test]
+fn as_many_files_are_opened_as_the_system_allows_and_a_shortage_is_told() {
+    let config = |most: u32| open_listener("mqtt", &format!("limits.max_connections = {most}"));
+    // Fewer than there are clients below.
+    let broker = Broker::start_behind("ulimit -Sn 48 && ulimit -Hn 900", &config(389));
+    let raised = broker.wait_for(Mark::START, "open files");
+    assert_eq!((raised.field("limit"), raised.field("before")), ("900".into(), "48".into()));
+    let short = broker.wait_for(Mark::START, "need more open files than");
+    assert_eq!((short.level(), short.field("needed")), ("WARN".into(), "901".into()));
+    let ids: Vec<String> = (0..100).map(|number| format!("c{number}")).collect();
+    let mut clients: Vec<Client> =
+        ids.iter().map(|id| Client::enter(broker.addr(), Version::V5, id)).collect();
+    clients.iter_mut().for_each(Client::ping);
+    let mark = broker.mark();
+    broker.reload(&config(388));
+    assert!(!broker.lines(mark).iter().any(|line| line.holds("open files")), "now it is enough");
+}
+
+#[test]
+fn where_nobody_is_asked_nobody_waits_for_a_place() {
+    let open = open_listener("open", "");
+    let more = format!("[limits]\nmax_authentications = 1\n{open}");
+    let broker = Broker::start(&slow_authenticator("50s", &more));
+    let start = Instant::now();
+    // As above: until the only place is taken.
+    let slow = loop {
+        let mut slow = Client::open(broker.addr(), Version::V5);
+        slow.send(&connect_packet(&Connect::new(Version::V5, "slow")));
+        let alice = Client::connect(broker.addr(), &login(Version::V5, "alice", "secret")).1;
+        if alice.code == 0x89 && !slow.has_heard() {
+            break slow;
+        }
+        assert!(start.elapsed() < PATIENCE, "there is room for both");
+    };
+    for (number, version) in [Version::V5, Version::V311, Version::V31].into_iter().enumerate() {
+        Client::enter(broker.addr_of("open"), version, &format!("c{number}")).ping();
+    }
+    assert!(!slow.has_heard(), "it is asked still");
 }
 
 #[test]

@@ -254,9 +254,14 @@ pub const MEMO_TOPICS: usize = 16_384;
 /// once for every topic. 64 bytes each.
 pub const MEMO_SUBSCRIBERS: usize = 262_144;
 
-/// Client identifiers whose connects are counted, where they are. Beyond it new ones are let in uncounted, and bans
-/// stand: a flood of identifiers must neither cost memory nor set anybody free.
+/// Client identifiers whose connects are counted, where they are; likewise addresses and user names that fail to log in.
+/// Beyond it the count that would be over first gives way to a new one, and bans stand: a flood of identifiers must cost no
+/// memory, set nobody free and keep nobody from being counted.
 pub const JAIL_CLIENTS: usize = 65_536;
+
+/// Those of them that may be banned. Beyond it the ban ends that would end first: without room to count, whoever came next
+/// could try as often as it liked.
+pub const JAIL_BANS: usize = JAIL_CLIENTS / 4 * 3;
 
 /// Publishers whose place in a share group a worker remembers, each once per group. Beyond it the memory starts over,
 /// and their places are found by a hash again: mostly the same ones.

@@ -84,6 +84,22 @@ impl Chain {
                 }
             }
         }
+        self.unasked(connecting)
+    }
+
+    /// The same, where no plugin has anything to say about it; none = one has to be asked.
+    pub(crate) fn authenticate_at_once(
+        &self,
+        plugins: &[Plugin],
+        connecting: &Connecting,
+    ) -> Option<Result<Identity, Refusal>> {
+        let mut authenticators = self.authenticate.iter().filter_map(|place| plugins.get(*place));
+        let asks = authenticators.any(|plugin| plugin.blueprint.shape.authenticates());
+        (!asks).then(|| self.unasked(connecting))
+    }
+
+    /// What becomes of those about whom no plugin has said anything.
+    fn unasked(&self, connecting: &Connecting) -> Result<Identity, Refusal> {
         // Whom nobody refused, whoever issued the certificate has vouched for.
         if connecting.is_certified {
             return Ok(Identity::default());

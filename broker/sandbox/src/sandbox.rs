@@ -204,6 +204,15 @@ impl Gate for SandboxGate {
         }
     }
 
+    fn authenticate_at_once(&self, connecting: &Connecting) -> Option<Result<Identity, Refusal>> {
+        // One load: between two a reload might bring somebody who is to be asked.
+        let generation = self.hub.current.load();
+        match generation.chain(connecting.listener) {
+            Some(chain) => chain.authenticate_at_once(&generation.plugins, connecting),
+            None => Some(Err(Refusal::new(ReasonCode::NotAuthorized))),
+        }
+    }
+
     fn waits(&self, listener: ListenerId) -> bool {
         let generation = self.hub.current.load();
         let waits = |place: &usize| generation.plugins.get(*place).is_some_and(Plugin::waits);

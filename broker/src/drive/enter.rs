@@ -366,6 +366,11 @@ async fn authenticate(
     shared: &Shared,
 ) -> Result<Result<Identity, Refusal>, Stopped> {
     let Some(begun) = hello.begin(shared.clock.now(), &settings.limits.auth) else {
+        // Who need not be asked about neither waits nor takes the place of one who has to.
+        if let Some(answer) = shared.gate.authenticate_at_once(&hello.connecting) {
+            wire.forget(len);
+            return Ok(answer);
+        }
         let connecting = hello.connecting.clone();
         let listener = connecting.listener;
         let answer =

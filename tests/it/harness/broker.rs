@@ -111,7 +111,12 @@ impl Broker {
 
     /// As [`start`](Self::start), in a directory that has a configuration already.
     pub(crate) fn start_at(dir: TempDir) -> Self {
-        let mut broker = Self::spawn(dir);
+        Self::spawn(dir).ready()
+    }
+
+    /// Waits until it is.
+    fn ready(self) -> Self {
+        let mut broker = self;
         let ready = |line: &Line| line.message() == "wasmqtt is ready";
         broker.wait_at_most(START, Mark(0), ready, "its start");
         for line in broker.lines(Mark(0)) {
@@ -146,9 +151,22 @@ impl Broker {
         broker
     }
 
+    /// As [`start`](Self::start), by a shell that has a word with the system first.
+    pub(crate) fn start_behind(words: &str, config: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        std::fs::write(dir.path().join("wasmqtt.toml"), complete(config)).unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{words} && exec \"$0\" \"$@\"")]).arg(wasmqtt());
+        Self::spawn_by(command, dir).ready()
+    }
+
     fn spawn(dir: TempDir) -> Self {
+        Self::spawn_by(Command::new(wasmqtt()), dir)
+    }
+
+    fn spawn_by(mut command: Command, dir: TempDir) -> Self {
         let path = dir.path().join("wasmqtt.toml");
-        let mut child = Command::new(wasmqtt())
+        let mut child = command
             .args(["run", "--config"])
             .arg(&path)
             .current_dir(dir.path())

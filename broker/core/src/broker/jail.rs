@@ -1,17 +1,17 @@
 //! Client identifiers that connect too often, and those that are banned for it; likewise whoever fails to log in too often.
 //! Must not know sessions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
-use crate::limits::{Flapping, JAIL_CLIENTS};
+use crate::limits::{Flapping, JAIL_BANS, JAIL_CLIENTS};
 use crate::time::Moment;
 
-/// How long a full table is not searched again for what is over, in seconds: a search looks at everything.
-const REST: u32 = 1;
+/// Cells whose time is over that make way for each new one. Two, so that there are ever fewer of them.
+const SWEEP: usize = 2;
 
 /// Connects by client identifier; bounded. Empty where nothing is counted.
 #[derive(Debug, Default)]
@@ -24,8 +24,9 @@ pub(super) struct Jail {
 struct Cells {
     /// By the hash of the identifier, which may be long: so every cell takes the same few bytes.
     cells: HashMap<u64, Cell, RandomState>,
-    /// When a full table may be searched again.
-    search_at: Moment,
+    /// All cells, by their end: those that are counted, and those that are banned.
+    counted: BTreeSet<(Moment, u64)>,
+    banned: BTreeSet<(Moment, u64)>,
 }
 
 /// One client identifier.
@@ -52,25 +53,23 @@ impl Jail {
         }
         let id = self.hasher.hash_one(client_id);
         let mut jail = self.cells.lock();
-        let fresh = Cell { connects: 1, banned: false, until: now.after_secs(bound.within) };
-        let Some(cell) = jail.cells.get_mut(&id) else {
-            if jail.has_room(now) {
-                jail.cells.insert(id, fresh);
-            }
+        let known = jail.cells.get(&id).copied().filter(|cell| cell.until > now);
+        let Some(cell) = known else {
+            jail.sweep(now);
+            let until = now.after_secs(bound.within);
+            jail.put(id, Cell { connects: 1, banned: false, until });
             return None;
         };
-        if cell.until <= now {
-            *cell = fresh;
-            return None;
-        }
         if !cell.banned && cell.connects < bound.connects {
-            cell.connects += 1;
+            jail.put(id, Cell { connects: cell.connects + 1, ..cell });
             return None;
         }
-        if !cell.banned {
-            *cell = Cell { banned: true, until: now.after_secs(bound.ban), ..*cell };
+        if cell.banned {
+            return Some(cell.until);
         }
-        Some(cell.until)
+        let until = now.after_secs(bound.ban);
+        jail.put(id, Cell { banned: true, until, ..cell });
+        Some(until)
     }
 
     /// Identifiers that are counted or banned, over or not.
@@ -80,12 +79,42 @@ impl Jail {
 }
 
 impl Cells {
-    fn has_room(&mut self, now: Moment) -> bool {
-        if self.cells.len() >= JAIL_CLIENTS && self.search_at <= now {
-            self.search_at = now.after_secs(REST);
-            self.cells.retain(|_, cell| cell.until > now);
+    /// Forgets a few of those whose time is over.
+    fn sweep(&mut self, now: Moment) {
+        for _ in 0..SWEEP {
+            for ends in [&mut self.counted, &mut self.banned] {
+                if ends.first().is_some_and(|(until, _)| *until <= now) {
+                    let first = ends.pop_first();
+                    first.map(|(_, id)| self.cells.remove(&id));
+                }
+            }
         }
-        self.cells.len() < JAIL_CLIENTS
+    }
+
+    /// Puts a cell in the place of what was there under this identifier. Where there is no room the one goes whose end is
+    /// nearest: of those that are counted, unless bans have taken all that bans may take.
+    fn put(&mut self, id: u64, cell: Cell) {
+        self.take(id);
+        if cell.banned && self.banned.len() >= JAIL_BANS {
+            let first = self.banned.pop_first();
+            first.map(|(_, id)| self.cells.remove(&id));
+        }
+        if self.cells.len() >= JAIL_CLIENTS {
+            let first = self.counted.pop_first();
+            first.map(|(_, id)| self.cells.remove(&id));
+        }
+        self.ends(cell.banned).insert((cell.until, id));
+        self.cells.insert(id, cell);
+    }
+
+    fn take(&mut self, id: u64) {
+        if let Some(before) = self.cells.remove(&id) {
+            self.ends(before.banned).remove(&(before.until, id));
+        }
+    }
+
+    fn ends(&mut self, banned: bool) -> &mut BTreeSet<(Moment, u64)> {
+        if banned { &mut self.banned } else { &mut self.counted }
     }
 }
 
@@ -96,25 +125,64 @@ mod tests {
     const BOUND: Flapping = Flapping { connects: 1, within: 60, ban: 300 };
 
     #[test]
-    fn a_full_jail_counts_nobody_new_and_lets_nobody_go() {
+    fn in_a_full_jail_newcomers_are_counted_in_place_of_the_oldest_counts_and_no_ban_ends() {
         let (jail, now) = (Jail::default(), Moment(5_000));
-        for n in 0..JAIL_CLIENTS {
-            assert_eq!(jail.count(now, &format!("c{n}"), &BOUND), None);
+        let later = |n: u64| Moment(5_000 + n / 4);
+        assert_eq!(jail.count(now, "banned", &BOUND), None);
+        let until = jail.count(now, "banned", &BOUND);
+        assert_eq!(until, Some(Moment(305_000)));
+        for n in 1..JAIL_CLIENTS {
+            assert_eq!(jail.count(later(n as u64), &format!("c{n}"), &BOUND), None);
         }
-        let until = Some(Moment(305_000));
-        assert_eq!(jail.count(now, "c0", &BOUND), until);
+        assert_eq!(jail.len(), JAIL_CLIENTS);
+        let end = later(JAIL_CLIENTS as u64);
         for n in 0..1000 {
-            for _ in 0..3 {
-                assert_eq!(jail.count(now, &format!("new{n}"), &BOUND), None);
+            assert_eq!(jail.count(end, &format!("new{n}"), &BOUND), None);
+            assert!(jail.count(end, &format!("new{n}"), &BOUND).is_some(), "new{n} is not counted");
+        }
+        assert_eq!((jail.len(), jail.banned(end, "banned")), (JAIL_CLIENTS, until));
+        // Those that gave way are those whose counts would have been over first.
+        assert_eq!(jail.count(end, "c990", &BOUND), None);
+        assert!(jail.count(end, "c1010", &BOUND).is_some(), "nobody else had to go");
+    }
+
+    #[test]
+    fn bans_leave_room_to_count_and_the_oldest_of_too_many_ends() {
+        let (jail, within) = (Jail::default(), Flapping { ban: 3000, ..BOUND });
+        let at = |n: usize| Moment(5_000 + n as u64);
+        for n in 0..=JAIL_BANS {
+            assert_eq!(jail.count(at(n), &format!("c{n}"), &within), None);
+            assert!(jail.count(at(n), &format!("c{n}"), &within).is_some());
+        }
+        let now = at(JAIL_BANS);
+        assert_eq!((jail.len(), jail.banned(now, "c0")), (JAIL_BANS, None));
+        assert!(jail.banned(now, "c1").is_some());
+        // As many guesses in turn as there is room for are all counted.
+        for round in 0..2 {
+            for n in 0..JAIL_CLIENTS - JAIL_BANS {
+                let banned = jail.count(now, &format!("g{n}"), &Flapping { connects: 2, ..within });
+                assert_eq!(banned, None, "{round}");
             }
         }
-        assert_eq!((jail.len(), jail.banned(now, "c0")), (JAIL_CLIENTS, until));
+        assert!(jail.count(now, "g0", &Flapping { connects: 2, ..within }).is_some());
+        assert!(jail.len() <= JAIL_CLIENTS);
+    }
 
+    #[test]
+    fn what_is_over_makes_way_for_what_comes() {
+        let (jail, now) = (Jail::default(), Moment(5_000));
+        for n in 0..1000 {
+            assert_eq!(jail.count(now, &format!("c{n}"), &BOUND), None);
+        }
+        assert!(jail.count(now, "c0", &BOUND).is_some());
         let later = Moment(65_000);
-        assert_eq!(jail.count(later, "new", &BOUND), None);
-        assert_eq!(jail.len(), 2, "what was over has made room");
-        assert_eq!(jail.banned(later, "c0"), until);
-        assert!(jail.count(later, "new", &BOUND).is_some());
+        for n in 0..600 {
+            assert_eq!(jail.count(later, &format!("new{n}"), &BOUND), None);
+        }
+        assert_eq!(jail.len(), 601);
+        assert_eq!(jail.banned(later, "c0"), Some(Moment(305_000)));
+        assert_eq!(jail.count(Moment(305_000), "c0", &BOUND), None, "its ban is over");
+        assert!(jail.count(Moment(305_000), "c0", &BOUND).is_some(), "and it is counted anew");
     }
 
     #[test]
