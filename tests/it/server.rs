@@ -41,6 +41,32 @@ fn who_does_not_send_connect_in_time_is_closed() {
 }
 
 #[test]
+fn of_who_has_not_entered_nothing_is_kept_but_a_connect_of_bounded_size() {
+    // Nothing here ends because its time is over.
+    let broker =
+        Broker::start(&with_limits("connect_timeout = \"5m\"\nmax_packet_size = \"200MiB\""));
+    let beginnings: [&[u8]; 4] = [
+        // A PUBLISH and an AUTH of a million bytes, a type that there is not, and a CONNECT beyond 256 KiB.
+        &[0x30, 0xc0, 0x84, 0x3d, 0, 1],
+        &[0xf0, 0xc0, 0x84, 0x3d],
+        &[0x00, 0xc0, 0x84, 0x3d],
+        &[0x10, 0xfe, 0xff, 0x0f],
+    ];
+    for beginning in beginnings {
+        let mut stranger = Client::open(broker.addr(), Version::V5);
+        stranger.send_bytes(beginning);
+        assert_eq!(stranger.end(), None, "{beginning:?}");
+    }
+    // As long as names can be.
+    let (id, name, password) = ("i".repeat(65_535), "n".repeat(65_535), vec![b'p'; 65_535]);
+    let mut connect = Connect::new(Version::V5, &id);
+    (connect.username, connect.password) = (Some(name.as_str()), Some(password.as_slice()));
+    let (client, answer) = Client::connect(broker.addr(), &connect);
+    assert_eq!(answer.code, 0);
+    client.disconnect();
+}
+
+#[test]
 fn a_packet_beyond_the_limit_ends_the_connection_before_it_is_read() {
     let broker = Broker::start(&with_limits("max_packet_size = \"1KiB\""));
     let mut client = Client::enter(broker.addr(), Version::V5, "c");

@@ -259,10 +259,12 @@ fn check_flags(version: Version, flags: u8) -> Result<(), DecodeError> {
     if flags & RESERVED != 0 && version != Version::V31 {
         return Err(DecodeError::ConnectFlagReserved);
     }
-    if flags & WILL_QOS == WILL_QOS {
+    // Without a will 3.1 disregards these.
+    let of_will = if flags & WILL == 0 && version == Version::V31 { 0 } else { flags };
+    if of_will & WILL_QOS == WILL_QOS {
         return Err(DecodeError::WillQosInvalid);
     }
-    if flags & WILL == 0 && flags & (WILL_QOS | WILL_RETAIN) != 0 {
+    if of_will & WILL == 0 && of_will & (WILL_QOS | WILL_RETAIN) != 0 {
         return Err(DecodeError::WillFlagsWithoutWill);
     }
     if flags & PASSWORD != 0 && flags & USER_NAME == 0 && !version.has_properties() {

@@ -54,8 +54,12 @@ pub enum Pushed {
 /// Whom an offer is for.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Whom {
-    /// An owner that is there, on this worker.
+    /// An owner that is there, on this worker, and has a place in its window for all that waits and one more.
     Lane(u32),
+    /// An owner that is there, and has such a place.
+    Ready,
+    /// An owner that is there, and had any place in its window when it last looked.
+    Reading,
     /// An owner that is there.
     Connected,
     /// An owner, there or away.
@@ -81,6 +85,8 @@ struct Inner {
     latest: u64,
     /// Number of the worker that the owner lives on.
     lane: u32,
+    /// How many messages with QoS 1 or 2 the owner had a place for when it last looked.
+    window: usize,
     closed: bool,
     notice: Option<Notice>,
     /// The owner's subscriptions are to be judged again.
@@ -98,6 +104,7 @@ impl Mailbox {
             owner: 0,
             latest: 0,
             lane: 0,
+            window: usize::MAX,
             closed: false,
             notice: None,
             rejudge: false,
@@ -122,6 +129,7 @@ impl Mailbox {
         inner.bound = bound;
         inner.owner = owner;
         inner.lane = lane;
+        inner.window = usize::MAX;
         inner.notice = None;
         inner.rejudge = false;
         wake(inner);
@@ -257,7 +265,9 @@ impl Mailbox {
         let mut inner = self.inner.lock();
         inner.forget_old(now);
         let is_met = match whom {
-            Whom::Lane(lane) => inner.owner != 0 && inner.lane == lane,
+            Whom::Lane(lane) => inner.lane == lane && inner.is_ready(delivery.qos),
+            Whom::Ready => inner.is_ready(delivery.qos),
+            Whom::Reading => inner.owner != 0 && inner.window > 0,
             Whom::Connected => inner.owner != 0,
             Whom::Anyone => true,
         };
@@ -305,6 +315,7 @@ impl Mailbox {
             bytes += delivery.message.size();
             into.push(delivery);
         }
+        inner.window = window;
         inner.queue.shrink();
         too_old
     }
@@ -330,6 +341,9 @@ impl Mailbox {
     /// is woken at the next push.
     pub fn poll_ready(&self, owner: u64, window: usize, cx: &mut Context<'_>) -> Poll<()> {
         let mut inner = self.inner.lock();
+        if inner.owner == owner {
+            inner.window = window;
+        }
         let deliverable = match inner.queue.front() {
             Some(Front::Delivery(next)) => window > 0 || next.qos == QoS::AtMostOnce,
             // Reading needs no place in the window, and goes only as far as it has to.
@@ -456,6 +470,12 @@ impl Inner {
     /// Whether a message of this QoS may wait here while nobody is there to take it.
     fn keeps(&self, delivery: &Delivery) -> bool {
         self.owner != 0 || self.bound.qos0 || delivery.qos != QoS::AtMostOnce
+    }
+
+    /// Whether the owner can send one more message of this QoS behind all that waits without waiting for an
+    /// acknowledgement.
+    fn is_ready(&self, qos: QoS) -> bool {
+        self.owner != 0 && (qos == QoS::AtMostOnce || self.queue.len() < self.window)
     }
 
     /// A message larger than the byte bound still passes an empty queue; else it could never be delivered.

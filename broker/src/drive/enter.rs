@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use wasmqtt_codec::{Frame, Next, ReasonCode, frame};
+use wasmqtt_codec::{DecodeError, Frame, Next, PacketType, ReasonCode, frame};
 use wasmqtt_core::broker::Applicant;
 use wasmqtt_core::client::ListenerId;
 use wasmqtt_core::connection::Connection;
@@ -23,6 +23,9 @@ use crate::worker::{Shared, with_local};
 
 /// Bytes a client may send behind its CONNECT before it knows the answer.
 const AHEAD: usize = 64 << 10;
+/// The largest packet of somebody who is not let in yet, in bytes: identifier, user name and password as long as they can
+/// be, and a will. Strangers are many, and what they have sent is kept until it is whole.
+const STRANGER: u32 = 256 << 10;
 
 /// Why nobody entered.
 pub(super) enum Stopped {
@@ -69,7 +72,7 @@ pub(super) async fn enter(
         Stopped::Fault(fault) => {
             tracing::info!(%peer, listener = listener.name, %fault, "handshake failed");
             let kept = wire.as_ref().map(Wire::kept).unwrap_or_default();
-            let first = first_frame(kept, settings.limits.max_packet_size).ok().flatten();
+            let first = first_frame(kept, largest(&settings)).ok().flatten();
             handshake::reject(&fault, first.map(|(frame, _)| frame), &mut out);
         }
         Stopped::Refused(hello, refusal) => {
@@ -137,7 +140,7 @@ async fn try_enter(
     settings: &Settings,
     shared: &Shared,
 ) -> Result<Connection, Stopped> {
-    let max = settings.limits.max_packet_size;
+    let max = largest(settings);
     let (caller, taken) = (&mut *peer, &mut *seat);
     let first = async move {
         let mut place = |peer: &Peer| {
@@ -147,7 +150,7 @@ async fn try_enter(
         open(accepted, wire, caller, settings, &mut place).await?;
         place(&caller.peer)?;
         match wire {
-            Some(wire) => read_first(wire, max).await.map(|len| (wire, len)),
+            Some(wire) => read_connect(wire, max).await.map(|len| (wire, len)),
             None => Err(Stopped::Gone),
         }
     };
@@ -217,6 +220,23 @@ fn first_frame(kept: &[u8], max: u32) -> Result<Option<(Frame<'_>, usize)>, Stop
     match frame::next(kept, max).map_err(|error| Stopped::Fault(error.into()))? {
         Next::Whole { frame, len } => Ok(Some((frame, len))),
         Next::Partial { .. } => Ok(None),
+    }
+}
+
+/// The largest packet of this listener's clients before they are let in.
+fn largest(settings: &Settings) -> u32 {
+    settings.limits.max_packet_size.min(STRANGER)
+}
+
+/// As [`read_first`], but of what is no CONNECT nothing more is read than shows it [MQTT-3.1.0-1].
+async fn read_connect(wire: &mut Wire, max: u32) -> Result<usize, Stopped> {
+    if wire.kept().is_empty() {
+        read_more(wire).await?;
+    }
+    match wire.kept().first().and_then(|first| PacketType::of(*first)) {
+        Some(PacketType::Connect) => read_first(wire, max).await,
+        Some(other) => Err(Stopped::Fault(Fault::ConnectExpected(other))),
+        None => Err(Stopped::Fault(DecodeError::PacketTypeReserved.into())),
     }
 }
 
@@ -379,7 +399,7 @@ async fn authenticate(
         return Ok(answer);
     };
     let until = hello.deadline().map(|at| shared.clock.instant(at));
-    let exchanged = exchange(wire, len, hello, begun, settings.limits.max_packet_size, shared);
+    let exchanged = exchange(wire, len, hello, begun, largest(settings), shared);
     let exchanged = match until {
         Some(until) => tokio::time::timeout_at(until, exchanged)
             .await

@@ -240,6 +240,16 @@ fn packet_rows() -> Vec<Row> {
 }
 
 #[test]
+fn bits_of_a_will_that_is_not_there_are_disregarded_in_3_1() {
+    for flags in [0x0a, 0x12, 0x1a, 0x22, 0x3a] {
+        let body = join([&connect_head("MQIsdp", 3, flags), &field("id")]);
+        let packet = decode(Version::V31, 0x10, &body);
+        let Ok(Packet::Connect(connect)) = packet else { panic!("{flags:#x}: {packet:?}") };
+        assert_eq!((connect.client_id, connect.will), ("id", None));
+    }
+}
+
+#[test]
 fn every_fault_has_its_error() {
     let mut seen = HashSet::new();
     for rows in [header_rows(), connect_rows(), value_rows(), packet_rows()] {

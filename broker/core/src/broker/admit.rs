@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use wasmqtt_codec::{ReasonCode, Topic, Version};
 
 use super::depart::note_take_over;
-use super::greet::banned;
+use super::greet::{banned, inmate};
 use super::publish::is_reserved;
 use super::{Broker, Lane, Timer, aside};
 use crate::client::Client;
@@ -93,7 +93,7 @@ impl Broker {
         }
         if !assigned {
             // Not before: who may not have this identifier must not get it banned.
-            self.count_connect(now, &client_id, &limits)?;
+            self.count_connect(now, &client_id, client.name.as_deref(), &limits)?;
         }
         let will = match &hello.will {
             // Judged before anybody loses anything.
@@ -164,8 +164,18 @@ impl Broker {
         }
     }
 
-    fn count_connect(&self, now: Moment, client_id: &str, limits: &Limits) -> Result<(), Refusal> {
-        let until = self.jail.count(now, client_id, &limits.flapping);
+    /// By name, too: who comes under another name must not get somebody else's identifier banned.
+    fn count_connect(
+        &self,
+        now: Moment,
+        client_id: &str,
+        name: Option<&str>,
+        limits: &Limits,
+    ) -> Result<(), Refusal> {
+        if limits.flapping.connects == 0 {
+            return Ok(());
+        }
+        let until = self.jail.count(now, &inmate(client_id, name), &limits.flapping);
         until.map_or(Ok(()), |until| Err(banned(now, until)))
     }
 

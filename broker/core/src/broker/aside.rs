@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use wasmqtt_codec::{Filter, QoS, ReasonCode, Subscribe};
 
 use super::backlog::Ticket;
-use super::publish::{is_reserved, note_refused, transform};
+use super::publish::{Publisher, is_reserved, note_refused, transform};
 use super::{Broker, Lane, Published};
 use crate::client::{Client, ListenerId};
 use crate::judge::{self, Action, Judge, Permit, Refusal, Request};
@@ -34,6 +34,8 @@ pub struct JudgedPublication {
     /// As it was published.
     topic: Box<str>,
     hops: u8,
+    /// Its publisher can be told that it was refused.
+    is_answered: bool,
     /// What is to be routed; none: a transformer let it vanish.
     outcome: Result<Option<(Permit, Message)>, Refusal>,
     /// Until it is routed.
@@ -84,6 +86,8 @@ impl PublicationAside {
     pub fn ask(self, judge: &mut dyn Judge, now: Moment) -> JudgedPublication {
         let Self { client, action, message, ticket } = self;
         let (topic, hops) = (message.topic().into(), message.hops());
+        let is_answered =
+            action != Action::Will && Publisher::new(&client, message.qos()).is_answered;
         let permit = match action {
             Action::Will => judge::authorize_will(judge, now, &client, &message),
             _ => {
@@ -95,7 +99,7 @@ impl PublicationAside {
             let message = transform(judge, now, &client, message)?;
             Ok(message.map(|message| (permit, message)))
         });
-        JudgedPublication { client, topic, hops, outcome, ticket }
+        JudgedPublication { client, topic, hops, is_answered, outcome, ticket }
     }
 }
 
@@ -104,7 +108,8 @@ impl PublicationAside {
     pub fn refuse(self, refusal: Refusal) -> JudgedPublication {
         let Self { client, message, ticket, .. } = self;
         let (topic, hops) = (message.topic().into(), message.hops());
-        JudgedPublication { client, topic, hops, outcome: Err(refusal), ticket }
+        let outcome = Err(refusal);
+        JudgedPublication { client, topic, hops, is_answered: true, outcome, ticket }
     }
 }
 
@@ -206,12 +211,12 @@ impl Broker {
         now: Moment,
         judged: JudgedPublication,
     ) -> Result<Published, Refusal> {
-        let JudgedPublication { client, topic, hops, outcome, ticket } = judged;
+        let JudgedPublication { client, topic, hops, is_answered, outcome, ticket } = judged;
         let published = match outcome {
             Ok(None) => Ok(Published::Discarded),
             Ok(Some((permit, message))) => {
                 let mut ended = Vec::new();
-                let published = self.route(lane, now, permit, message, &mut ended);
+                let published = self.route(lane, now, permit, message, is_answered, &mut ended);
                 self.end_all(lane, now, ended);
                 published
             }

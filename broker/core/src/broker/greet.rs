@@ -8,7 +8,7 @@ use crate::connection::check_format;
 use crate::connection::handshake::{Hello, Terms, WillRequest};
 use crate::fault::Fault;
 use crate::features::Features;
-use crate::judge::Refusal;
+use crate::judge::{Connecting, Refusal};
 use crate::limits::Limits;
 use crate::time::Moment;
 
@@ -24,8 +24,12 @@ impl Broker {
         if !features.unsafe_client_ids {
             check_names(hello)?;
         }
-        if let Some(until) = self.jail.banned(now, &hello.connecting.client_id) {
-            return Err(banned(now, until));
+        if limits.flapping.connects > 0 {
+            // As it says itself; whoever it turns out to be is counted when it is known.
+            let Connecting { client_id, username, .. } = &hello.connecting;
+            if let Some(until) = self.jail.banned(now, &inmate(client_id, username.as_deref())) {
+                return Err(banned(now, until));
+            }
         }
         let most = usize::from(limits.max_user_properties);
         let left = hello
@@ -45,6 +49,11 @@ impl Broker {
             assigned: connecting.client_id.is_empty().then_some(ASSIGNED),
         })
     }
+}
+
+/// Whose connects are counted: a client identifier under a name. Neither holds U+0000 [MQTT-1.5.4-2].
+pub(super) fn inmate(client_id: &str, name: Option<&str>) -> String {
+    name.map_or_else(|| client_id.to_owned(), |name| format!("{client_id}\0{name}"))
 }
 
 /// A client identifier that connects too often.

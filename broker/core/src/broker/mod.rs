@@ -65,6 +65,8 @@ pub struct Counters {
     pub refused: u64,
     /// Copies that found a full mailbox, or made older ones give way.
     pub dropped: u64,
+    /// Messages that were to be retained, and were only delivered: the store was full, and nobody could be told.
+    pub not_retained: u64,
     /// Copies that waited in a mailbox for too long.
     pub too_old: u64,
 }

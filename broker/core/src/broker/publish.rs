@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasmqtt_codec::{QoS, ReasonCode};
+use wasmqtt_codec::{QoS, ReasonCode, Version};
 
 use super::aside;
 use super::{Broker, Lane};
@@ -12,6 +12,7 @@ use crate::limits::TURN_DELIVERIES;
 use crate::mailbox::Delivery;
 use crate::message::{Message, Origin, Parts};
 use crate::observe::{Event, Events, Kind, Subject};
+use crate::router::Manner;
 use crate::session::Session;
 use crate::time::Moment;
 
@@ -33,6 +34,21 @@ impl Published {
             Published::Routed | Published::Discarded => ReasonCode::Success,
             Published::NoMatchingSubscribers => ReasonCode::NoMatchingSubscribers,
         }
+    }
+}
+
+/// Whose message it is.
+#[derive(Copy, Clone)]
+pub(super) struct Publisher<'a> {
+    pub(super) client: &'a Arc<Client>,
+    /// Can be told that the message was refused.
+    pub(super) is_answered: bool,
+}
+
+impl<'a> Publisher<'a> {
+    /// Of a publication with this QoS: only MQTT 5 has a word for no [MQTT-3.4.2-1].
+    pub(super) fn new(client: &'a Arc<Client>, qos: QoS) -> Self {
+        Self { client, is_answered: qos != QoS::AtMostOnce && client.version == Version::V5 }
     }
 }
 
@@ -62,12 +78,13 @@ impl Broker {
             let Parts { topic, qos, retain, .. } = parts;
             judge::authorize_publish(&mut *lane.judge, now, client, topic, qos, retain)
         };
-        let topic = parts.topic;
+        let (topic, qos) = (parts.topic, parts.qos);
         let published = match judged {
             Ok(permit) => {
                 let message = Message::new(parts, Some(Arc::clone(client)));
                 let mut ended = Vec::new();
-                let published = self.pass(lane, now, client, permit, message, &mut ended);
+                let publisher = Publisher::new(client, qos);
+                let published = self.pass(lane, now, publisher, permit, message, &mut ended);
                 self.end_all(lane, now, ended);
                 published
             }
@@ -111,8 +128,9 @@ impl Broker {
         };
         let told = told(&lane.events, &message);
         let mut ended = Vec::new();
+        let from = Publisher { client: publisher, is_answered: true };
         let published = match judged {
-            Ok(permit) => self.pass(lane, now, publisher, permit, message, &mut ended),
+            Ok(permit) => self.pass(lane, now, from, permit, message, &mut ended),
             Err(refusal) => {
                 lane.counters.refused += 1;
                 Err(refusal)
@@ -139,7 +157,8 @@ impl Broker {
         let Some(permit) = judge::permit_own(topic) else { return };
         let message = Message::new(parts, None);
         let Lane { remembered, wakes, .. } = lane;
-        let routed = self.router.route(remembered, wakes, permit, now, message, false);
+        let manner = Manner { name_losers: false, is_answered: false };
+        let routed = self.router.route(remembered, wakes, permit, now, message, manner);
         self.end_all(lane, now, routed.ended);
     }
 
@@ -211,8 +230,10 @@ impl Broker {
         will: Message,
         ended: &mut Vec<Arc<str>>,
     ) -> Result<Published, Refusal> {
+        // Whoever left it is gone.
+        let publisher = Publisher { client, is_answered: false };
         match judge::authorize_will(&mut *lane.judge, now, client, &will) {
-            Ok(permit) => self.pass(lane, now, client, permit, will, ended),
+            Ok(permit) => self.pass(lane, now, publisher, permit, will, ended),
             Err(refusal) => {
                 lane.counters.refused += 1;
                 Err(refusal)
@@ -225,13 +246,14 @@ impl Broker {
         &self,
         lane: &mut Lane,
         now: Moment,
-        client: &Arc<Client>,
+        publisher: Publisher<'_>,
         permit: Permit,
         message: Message,
         ended: &mut Vec<Arc<str>>,
     ) -> Result<Published, Refusal> {
+        let Publisher { client, is_answered } = publisher;
         match transform(&mut *lane.judge, now, client, message) {
-            Ok(Some(message)) => self.route(lane, now, permit, message, ended),
+            Ok(Some(message)) => self.route(lane, now, permit, message, is_answered, ended),
             Ok(None) => Ok(Published::Discarded),
             Err(refusal) => {
                 lane.counters.refused += 1;
@@ -247,17 +269,20 @@ impl Broker {
         now: Moment,
         permit: Permit,
         message: Message,
+        is_answered: bool,
         ended: &mut Vec<Arc<str>>,
     ) -> Result<Published, Refusal> {
         let retain = message.retain();
         let name_losers = lane.events.wants(Kind::MessageDropped);
+        let manner = Manner { name_losers, is_answered };
         let Lane { remembered, wakes, .. } = lane;
-        let mut routed = self.router.route(remembered, wakes, permit, now, message, name_losers);
+        let mut routed = self.router.route(remembered, wakes, permit, now, message, manner);
         if let Some((message, losers)) = routed.losers.take() {
             note_dropped(&mut lane.events, &message, losers);
         }
         lane.counters.published += 1;
         lane.counters.dropped += routed.dropped as u64;
+        lane.counters.not_retained += u64::from(routed.not_kept);
         ended.append(&mut routed.ended);
         if routed.store_full {
             return Err(Refusal::new(ReasonCode::QuotaExceeded).because("retained store is full"));

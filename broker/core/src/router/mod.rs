@@ -86,6 +86,17 @@ pub(crate) struct Routed {
     pub(crate) losers: Option<(Arc<Message>, Vec<Arc<str>>)>,
     /// Neither kept nor handed to anybody: the store is full.
     pub(crate) store_full: bool,
+    /// Handed on, but not kept: the store is full.
+    pub(crate) not_kept: bool,
+}
+
+/// How a message is routed.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Manner {
+    /// Whose mailboxes had to drop because of it is to be named.
+    pub(crate) name_losers: bool,
+    /// Its publisher can be told that it was refused. Else who is there gets it even if it cannot be kept.
+    pub(crate) is_answered: bool,
 }
 
 /// All subscriptions and retained messages.
@@ -144,14 +155,17 @@ impl Router {
         _permit: Permit,
         now: Moment,
         message: Message,
-        name_losers: bool,
+        manner: Manner,
     ) -> Routed {
         let message = Arc::new(message);
-        let losers = name_losers.then(|| (Arc::clone(&message), Vec::new()));
+        let losers = manner.name_losers.then(|| (Arc::clone(&message), Vec::new()));
         let mut routed = Routed { losers, ..Routed::default() };
         if message.retain() && self.retained.write().set(now, &message).is_err() {
-            // Nobody gets what its publisher is told was refused: it may come again.
-            return Routed { store_full: true, ..routed };
+            if manner.is_answered {
+                // Nobody gets what its publisher is told was refused: it may come again.
+                return Routed { store_full: true, ..routed };
+            }
+            routed.not_kept = true;
         }
         let Remembered { memo, homes } = remembered;
         let route = memo.route(message.topic(), &self.versions, || self.find(message.topic()));

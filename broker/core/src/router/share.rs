@@ -155,7 +155,8 @@ impl Share {
     }
 
     /// Hands a message to one member: of those that are there and have room, the one that the strategy prefers; else one
-    /// that is away and has room; else one whose own policy says what gives way.
+    /// that is away and has room; else one whose own policy says what gives way. Who has no place in its window is passed
+    /// over: what waits for it could wait for ever. Not where the order of a publisher's messages counts more.
     pub(crate) fn hand(
         &self,
         now: Moment,
@@ -165,11 +166,13 @@ impl Share {
         routed: &mut Routed,
     ) {
         let start = self.start(message, Some(homes));
-        let local = self.choice.strategy == SharedStrategy::Local;
-        let mut offer = |whom| self.offer(now, message, start, whom, wakes);
-        let near = if local { offer(Whom::Lane(homes.lane)) } else { None };
-        let taken = near.or_else(|| offer(Whom::Connected)).or_else(|| offer(Whom::Anyone));
-        if let Some((passed_over, member)) = taken {
+        let near = match self.choice.strategy {
+            SharedStrategy::Local => Some(Whom::Lane(homes.lane)),
+            _ => None,
+        };
+        let whom = near.iter().chain(self.preferences());
+        let mut offers = whom.map(|whom| self.offer(now, message, start, *whom, wakes));
+        if let Some((passed_over, member)) = offers.find_map(|taken| taken) {
             self.remember(message, homes, passed_over, member);
             routed.taken += 1;
             return;
@@ -186,8 +189,7 @@ impl Share {
         let mut homeless = Vec::new();
         for member in self.members.iter().take(SHARE_RALLY) {
             let mut waiting = member.mailbox.take_share_while_away(filter).into_iter();
-            let refused =
-                waiting.by_ref().find_map(|one| self.pass_to(now, one, &[Whom::Connected]));
+            let refused = waiting.by_ref().find_map(|one| self.pass_to(now, one, self.connected()));
             let is_full = refused.is_some();
             let mut left: Vec<Delivery> = refused.into_iter().chain(waiting).collect();
             if !left.is_empty() {
@@ -204,7 +206,22 @@ impl Share {
     /// Hands on what another member left behind. Only to one that has room: nothing gives way for it. It comes back
     /// when there is none.
     pub(crate) fn pass_on(&self, now: Moment, left: Delivery) -> Option<Delivery> {
-        self.pass_to(now, left, &[Whom::Connected, Whom::Anyone])
+        self.pass_to(now, left, self.preferences())
+    }
+
+    /// To whom a message goes, the best first.
+    fn preferences(&self) -> &'static [Whom] {
+        const ALL: [Whom; 4] = [Whom::Ready, Whom::Reading, Whom::Connected, Whom::Anyone];
+        match self.choice.strategy {
+            SharedStrategy::Ordered => &[Whom::Connected, Whom::Anyone],
+            _ => &ALL,
+        }
+    }
+
+    /// The same, without those that are away.
+    fn connected(&self) -> &'static [Whom] {
+        let all = self.preferences();
+        all.split_last().map_or(&[], |(_, connected)| connected)
     }
 
     fn pass_to(&self, now: Moment, left: Delivery, whom: &[Whom]) -> Option<Delivery> {

@@ -128,6 +128,23 @@ fn nobody_gets_another_clients_identifier_banned() {
 }
 
 #[test]
+fn a_ban_is_of_the_name_that_has_earned_it_and_of_listeners_that_ban() {
+    let mut wire = Wire::new();
+    wire.limits.flapping = THREE;
+    let of = |name| Connect { username: Some(name), ..clean(Version::V5, "c") };
+    for _ in 0..3 {
+        let mallory = wire.connect(&of("mallory"));
+        wire.leave(mallory);
+    }
+    assert_eq!(code(&mut wire, &of("mallory")), Some(ReasonCode::Banned));
+    let alice = wire.connect(&of("alice"));
+    wire.leave(alice);
+    // Elsewhere nobody asks.
+    wire.limits.flapping.connects = 0;
+    assert_eq!(code(&mut wire, &of("mallory")), None);
+}
+
+#[test]
 fn two_clients_that_take_the_session_from_each_other_are_stopped() {
     let mut wire = Wire::new();
     wire.limits.flapping = THREE;

@@ -1,13 +1,14 @@
 //! The last message of a topic, for whoever comes later; and messages whose time is over.
 
 use wasmqtt_codec::{
-    MessagePropertiesBuf, Publish, PublishProperties, ReasonCode, Subscription, Version,
+    Connect, MessagePropertiesBuf, Publish, PublishProperties, ReasonCode, Subscription, Version,
+    Will,
 };
 use wasmqtt_core::judge::Transformed;
 use wasmqtt_core::limits::BrokerLimits;
 use wasmqtt_core::message::Changes;
 
-use crate::wire::{Q0, Q1, Q2, VERSIONS, Wire, clean, message, payloads, stored};
+use crate::wire::{Q0, Q1, Q2, VERSIONS, Wire, clean, message, payloads, stored, will};
 
 fn expiring<'a>(topic: &'a str, payload: &'a str, seconds: u32) -> Publish<'a> {
     let properties = PublishProperties {
@@ -102,6 +103,33 @@ fn a_full_store_refuses_a_new_topic_and_nobody_gets_the_message() {
     assert_eq!(client.told.0.as_deref(), Some("retained store is full"));
     wire.retain(&mut client, "a", "2");
     assert_eq!(wire.broker.retained(), 1);
+}
+
+#[test]
+fn who_cannot_be_told_that_the_store_is_full_is_heard_by_those_who_are_there() {
+    for version in VERSIONS {
+        let mut wire =
+            Wire::bounded(BrokerLimits { max_retained_messages: 1, ..BrokerLimits::default() });
+        let mut client = wire.connect(&clean(version, "c"));
+        wire.retain(&mut client, "a", "1");
+        wire.subscribe(&mut client, "b", Q2);
+        let told: &[_] = if version == Version::V5 { &[Q0] } else { &[Q0, Q1, Q2] };
+        for qos in told {
+            let retained = Publish { retain: true, qos: *qos, ..message("b", "x") };
+            assert_eq!(wire.publish_with(&mut client, retained), ReasonCode::Success);
+            let got = wire.take(&mut client);
+            assert_eq!(got.len(), 1, "{version:?} {qos:?}");
+            assert!(!got[0].retain);
+        }
+        assert_eq!(wire.broker.retained(), 1);
+        assert_eq!(wire.lane.counters.not_retained, told.len() as u64);
+
+        let will = Will { retain: true, ..will("b", "gone") };
+        let dying = wire.connect(&Connect { will: Some(will), ..clean(version, "w") });
+        wire.lose(dying);
+        assert_eq!(wire.take_payloads(&mut client), ["gone"]);
+        assert_eq!(wire.broker.retained(), 1);
+    }
 }
 
 #[test]

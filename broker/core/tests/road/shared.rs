@@ -1,6 +1,6 @@
 //! Shared subscriptions: each message to one member.
 
-use wasmqtt_codec::{ReasonCode, Version};
+use wasmqtt_codec::{Connect, ConnectProperties, ReasonCode, Version};
 use wasmqtt_core::judge::Action;
 
 use crate::wire::{Client, Q0, Q1, Q2, VERSIONS, Wire, clean, stored};
@@ -84,6 +84,51 @@ fn a_member_whose_queue_is_full_is_passed_over() {
     assert_eq!(wire.take(&mut slow).len(), 2);
     assert_eq!(wire.take(&mut fast).len(), 18);
     assert_eq!(wire.lane.counters.dropped, 0);
+}
+
+#[test]
+fn a_member_whose_window_is_full_is_passed_over() {
+    let mut wire = Wire::new();
+    let narrow = ConnectProperties { receive_maximum: 1.try_into().ok(), ..Default::default() };
+    let mut stuck = wire.connect(&Connect { properties: narrow, ..clean(Version::V5, "stuck") });
+    let mut fast = wire.connect(&clean(Version::V5, "fast"));
+    for member in [&mut stuck, &mut fast] {
+        wire.subscribe(member, "$share/g/a", Q1);
+        // It has looked whether there is anything.
+        wire.pump(member);
+    }
+    let mut publisher = wire.connect(&clean(Version::V5, "p"));
+    // All at once.
+    for _ in 0..20 {
+        wire.publish(&mut publisher, "a", Q1, "x");
+    }
+    assert_eq!(wire.pump(&mut stuck).len(), 1, "and this one is not acknowledged");
+    assert_eq!(wire.take(&mut fast).len(), 19);
+    // One by one.
+    for _ in 0..10 {
+        wire.publish(&mut publisher, "a", Q1, "x");
+        assert_eq!(wire.take(&mut fast).len(), 1);
+    }
+    assert!(wire.pump(&mut stuck).is_empty());
+    // QoS 0 needs no place in the window.
+    for _ in 0..4 {
+        wire.publish(&mut publisher, "a", Q0, "x");
+    }
+    assert_eq!(wire.pump(&mut stuck).len(), 2);
+    assert_eq!(wire.take(&mut fast).len(), 2);
+}
+
+#[test]
+fn where_all_windows_are_full_messages_wait() {
+    let mut wire = Wire::new();
+    wire.limits.max_inflight = 1;
+    let mut members = members(&mut wire, Version::V311, 2);
+    let mut publisher = wire.connect(&clean(Version::V5, "p"));
+    for _ in 0..10 {
+        assert_eq!(wire.publish(&mut publisher, "a/x", Q1, "x"), ReasonCode::Success);
+    }
+    let all: usize = members.iter_mut().map(|member| wire.take(member).len()).sum();
+    assert_eq!(all, 10);
 }
 
 #[test]

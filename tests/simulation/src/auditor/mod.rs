@@ -63,6 +63,8 @@ pub(crate) struct Auditor {
     inquiry: Option<(Letter, u64, bool)>,
     /// What the publisher must be told.
     outcome: Option<ReasonCode>,
+    /// Whoever is publishing can be told that it was refused.
+    is_answered: bool,
     /// Messages for one member of a group each, until that one has them.
     floats: Vec<Float>,
     /// How many of them wait somewhere.
@@ -103,6 +105,7 @@ impl Auditor {
             due: VecDeque::new(),
             inquiry: None,
             outcome: None,
+            is_answered: false,
             floats: Vec::new(),
             floating: 0,
             excused: 0,

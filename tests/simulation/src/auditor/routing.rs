@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use wasmqtt_codec::{QoS, ReasonCode, topic};
+use wasmqtt_codec::{QoS, ReasonCode, Version, topic};
 use wasmqtt_core::broker::Published;
 use wasmqtt_core::client::Client;
 use wasmqtt_core::judge::{Action, Decision, Refusal, Request, Transformed};
@@ -34,6 +34,7 @@ impl Auditor {
         };
         *self.handed.entry(parts.payload.to_vec()).or_default() += 1;
         self.outcome = Some(ReasonCode::NotAuthorized);
+        self.is_answered = parts.qos != QoS::AtMostOnce && client.version == Version::V5;
         self.doing = Doing::Publish(letter);
     }
 
@@ -145,11 +146,9 @@ impl Auditor {
     fn route(&mut self, letter: &Letter, is_will: bool) {
         let mut code = ReasonCode::NoMatchingSubscribers;
         if letter.retain {
-            if !self.keep(letter) {
-                // What a full store refuses, nobody gets.
-                if !is_will {
-                    self.outcome = Some(ReasonCode::QuotaExceeded);
-                }
+            // What a full store refuses, nobody gets, unless there is nobody to tell.
+            if !self.keep(letter) && self.is_answered && !is_will {
+                self.outcome = Some(ReasonCode::QuotaExceeded);
                 return;
             }
             code = ReasonCode::Success;
