@@ -55,6 +55,8 @@ pub(crate) struct Counters {
     /// Publications that were refused.
     pub(crate) publish_refused: u64,
     pub(crate) publish_sent: u64,
+    /// Publications that were to be retained and found a full store, and whose publishers could not be told.
+    pub(crate) publish_not_retained: u64,
     /// Copies for subscribers that found a full mailbox.
     pub(crate) publish_dropped: u64,
     /// Copies for subscribers that waited for too long.
@@ -131,6 +133,7 @@ impl std::ops::AddAssign for Counters {
         self.publish_received += other.publish_received;
         self.publish_refused += other.publish_refused;
         self.publish_sent += other.publish_sent;
+        self.publish_not_retained += other.publish_not_retained;
         self.publish_dropped += other.publish_dropped;
         self.publish_too_old += other.publish_too_old;
         add(&mut self.entered, &other.entered);

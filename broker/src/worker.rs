@@ -294,6 +294,7 @@ async fn work(number: usize, shared: Shared, mut inbox: mpsc::Receiver<Order>) {
                 let counted = with_local(|local| Counters {
                     publish_received: local.lane.counters.published,
                     publish_refused: local.lane.counters.refused,
+                    publish_not_retained: local.lane.counters.not_retained,
                     publish_dropped: local.lane.counters.dropped,
                     publish_too_old: local.lane.counters.too_old,
                     ..local.counters.clone()

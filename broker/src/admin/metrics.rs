@@ -108,6 +108,11 @@ fn traffic(text: &mut Text, count: &Counters) {
         ("wasmqtt_sent_bytes_total", count.bytes_sent, "Bytes to clients."),
         ("wasmqtt_messages_received_total", count.publish_received, "Publications routed."),
         ("wasmqtt_messages_refused_total", count.publish_refused, "Publications refused."),
+        (
+            "wasmqtt_messages_not_retained_total",
+            count.publish_not_retained,
+            "Publications delivered but not retained, because the store was full.",
+        ),
         ("wasmqtt_messages_sent_total", count.publish_sent, "Messages sent to subscribers."),
     ];
     for (name, value, help) in counters {
