@@ -3,9 +3,9 @@
 
 use core::fmt;
 
-use crate::property::{Block, Entries, Place, Property};
+use crate::property::{Block, Entries, Place, Property, TRAVELLING};
 use crate::user_properties::UserProperties;
-use crate::wire::{Measure, Sink};
+use crate::wire::{Measure, Reader, Sink};
 use crate::{DecodeError, PacketType};
 
 /// Payload format indicator, content type, response topic, correlation data and user properties of
@@ -17,15 +17,18 @@ use crate::{DecodeError, PacketType};
 #[derive(Copy, Clone, Default)]
 pub struct MessageProperties<'a> {
     bytes: &'a [u8],
-    mixed: bool,
+    /// The properties that may be in it, as bits by identifier.
+    present: u64,
 }
 
 impl<'a> MessageProperties<'a> {
     /// No properties.
-    pub const EMPTY: Self = Self { bytes: &[], mixed: false };
+    pub const EMPTY: Self = Self { bytes: &[], present: 0 };
 
-    pub(crate) const fn over(bytes: &'a [u8], mixed: bool) -> Self {
-        Self { bytes, mixed }
+    /// A view over a block that holds no other properties than those `present`.
+    #[inline]
+    pub(crate) const fn over(bytes: &'a [u8], present: u64) -> Self {
+        if present & TRAVELLING == 0 { Self::EMPTY } else { Self { bytes, present } }
     }
 
     /// A view over bytes that [`copy_to`](Self::copy_to) or the builder made.
@@ -45,27 +48,27 @@ impl<'a> MessageProperties<'a> {
     /// the process or are protected by a checksum. Other bytes are harmless here (accessors stop at
     /// what they cannot read), but would be sent to subscribers as they are.
     pub const fn from_pure_trusted(bytes: &'a [u8]) -> Self {
-        Self { bytes, mixed: false }
+        Self { bytes, present: TRAVELLING }
     }
 
     /// Whether the payload is declared to be UTF-8 text; `None` without the property.
     pub fn payload_format_indicator(&self) -> Option<bool> {
-        self.entries().find(Property::PayloadFormatIndicator)?.u8().ok().map(|value| value != 0)
+        self.find(Property::PayloadFormatIndicator)?.u8().ok().map(|value| value != 0)
     }
 
     /// What the payload is, as the publisher calls it.
     pub fn content_type(&self) -> Option<&'a str> {
-        self.entries().find(Property::ContentType)?.text().ok()
+        self.find(Property::ContentType)?.text().ok()
     }
 
     /// Where a response is expected.
     pub fn response_topic(&self) -> Option<&'a str> {
-        self.entries().find(Property::ResponseTopic)?.text().ok()
+        self.find(Property::ResponseTopic)?.text().ok()
     }
 
     /// What identifies the request a response belongs to.
     pub fn correlation_data(&self) -> Option<&'a [u8]> {
-        self.entries().find(Property::CorrelationData)?.binary().ok()
+        self.find(Property::CorrelationData)?.binary().ok()
     }
 
     /// The user properties, in order [MQTT-3.3.2-18].
@@ -81,7 +84,7 @@ impl<'a> MessageProperties<'a> {
     /// Bytes that [`copy_to`](Self::copy_to) would append.
     #[inline]
     pub fn encoded_len(&self) -> usize {
-        if !self.mixed {
+        if !self.is_mixed() {
             return self.bytes.len();
         }
         let mut measure = Measure::default();
@@ -98,7 +101,7 @@ impl<'a> MessageProperties<'a> {
 
     #[inline]
     pub(crate) fn write<S: Sink>(&self, sink: &mut S) {
-        if !self.mixed {
+        if !self.is_mixed() {
             return sink.bytes(self.bytes);
         }
         self.write_entries(sink);
@@ -110,6 +113,19 @@ impl<'a> MessageProperties<'a> {
             if entry.property.travels() {
                 sink.bytes(entry.raw);
             }
+        }
+    }
+
+    const fn is_mixed(&self) -> bool {
+        self.present & !TRAVELLING != 0
+    }
+
+    #[inline]
+    fn find(&self, property: Property) -> Option<Reader<'a>> {
+        if self.present & (1 << property as u64) == 0 {
+            None
+        } else {
+            self.entries().find(property)
         }
     }
 

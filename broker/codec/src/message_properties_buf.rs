@@ -5,8 +5,9 @@ use core::fmt;
 
 use crate::message_properties::MessageProperties;
 use crate::property::{Entries, Entry, Property, put_binary, put_bool, put_text};
+use crate::scan::has_wildcard;
 use crate::user_properties::put_user_property;
-use crate::wire::{check_text, checked_length, has_wildcard};
+use crate::wire::{check_text, checked_length};
 use crate::{EncodeError, UserProperties};
 
 /// Owned [`MessageProperties`]. Every change is checked, keeps the order of user properties, and on
@@ -25,7 +26,7 @@ impl MessagePropertiesBuf {
 
     /// The properties as packets hold them.
     pub fn as_view(&self) -> MessageProperties<'_> {
-        MessageProperties::over(&self.bytes, false)
+        MessageProperties::from_pure_trusted(&self.bytes)
     }
 
     /// The encoded block, for [`MessageProperties::from_pure`].
@@ -60,7 +61,7 @@ impl MessagePropertiesBuf {
     /// [`EncodeError::StringTooLong`] above 65 535 bytes, [`EncodeError::StringContainsNul`],
     /// [`EncodeError::PacketTooLarge`].
     pub fn set_response_topic(&mut self, topic: Option<&str>) -> Result<(), EncodeError> {
-        if topic.is_some_and(|topic| topic.is_empty() || has_wildcard(topic)) {
+        if topic.is_some_and(|topic| topic.is_empty() || has_wildcard(topic.as_bytes())) {
             return Err(EncodeError::ResponseTopicInvalid);
         }
         check_text(topic.unwrap_or_default())?;

@@ -4,9 +4,10 @@
 use core::fmt;
 
 use crate::message_properties::MessageProperties;
+use crate::scan::{count_nuls, has_wildcard};
 use crate::subscription_identifiers::SubscriptionIdentifiers;
 use crate::user_properties::UserProperties;
-use crate::wire::{Measure, Reader, Sink, has_wildcard};
+use crate::wire::{Measure, Reader, Sink};
 use crate::{DecodeError, EncodeError, PacketType};
 
 /// The blocks a property may appear in, as bits by packet number; bit 0 is the will of CONNECT.
@@ -129,11 +130,13 @@ properties! {
 }
 
 /// The properties that travel with an application message, as bits by identifier.
-const TRAVELLING: u64 = 1 << Property::PayloadFormatIndicator as u64
+pub(crate) const TRAVELLING: u64 = 1 << Property::PayloadFormatIndicator as u64
     | 1 << Property::ContentType as u64
     | 1 << Property::ResponseTopic as u64
     | 1 << Property::CorrelationData as u64
     | 1 << Property::UserProperty as u64;
+
+const USER_PROPERTY: u8 = Property::UserProperty.id();
 
 #[inline]
 fn row(id: u32) -> Option<&'static Row> {
@@ -277,29 +280,44 @@ impl<'a> Block<'a> {
     }
 
     /// Validates the value of a property that the views read later.
+    #[inline]
     pub(crate) fn travelling(&mut self, property: Property) -> Result<(), DecodeError> {
         match property {
             Property::PayloadFormatIndicator => self.boolean(property).map(drop),
-            Property::ContentType => self.text().map(drop),
+            Property::ContentType => self.reader.skip_text(),
             Property::ResponseTopic => match self.text()? {
-                topic if topic.is_empty() || has_wildcard(topic) => {
+                topic if topic.is_empty() || has_wildcard(topic.as_bytes()) => {
                     Err(DecodeError::ResponseTopicInvalid)
                 }
                 _ => Ok(()),
             },
             Property::CorrelationData => self.binary().map(drop),
             Property::UserProperty => {
-                self.text()?;
-                self.text().map(drop)
+                self.reader.skip_text()?;
+                self.reader.skip_text()
             }
             other => Err(DecodeError::PropertyNotAllowed(other)),
         }
     }
 
+    /// Takes the whole block at once if it holds nothing but user properties of short and plain text, as most blocks of
+    /// messages do. Whatever else it holds, and whatever is wrong with it, the walk finds out.
+    #[inline]
+    pub(crate) fn take_plain_pairs(&mut self) -> bool {
+        let Some(strings) = short_strings(self.bytes) else { return false };
+        // Each length has one zero: every other one is in a string.
+        let is_plain = count_nuls(self.bytes) == Some(strings);
+        if is_plain {
+            self.reader = Reader::new(&[]);
+            self.seen |= 1 << USER_PROPERTY;
+        }
+        is_plain
+    }
+
     /// The user properties of a block that was walked to its end.
     #[inline]
     pub(crate) const fn user_properties(&self) -> UserProperties<'a> {
-        const USER: u64 = 1 << Property::UserProperty as u64;
+        const USER: u64 = 1 << USER_PROPERTY;
         if self.seen & USER == 0 {
             UserProperties::EMPTY
         } else {
@@ -310,11 +328,7 @@ impl<'a> Block<'a> {
     /// The travelling properties of a block that was walked to its end.
     #[inline]
     pub(crate) const fn message_properties(&self) -> MessageProperties<'a> {
-        if self.seen & TRAVELLING == 0 {
-            MessageProperties::EMPTY
-        } else {
-            MessageProperties::over(self.bytes, self.seen & !TRAVELLING != 0)
-        }
+        MessageProperties::over(self.bytes, self.seen)
     }
 
     /// The subscription identifiers of a block that was walked to its end.
@@ -325,6 +339,28 @@ impl<'a> Block<'a> {
         } else {
             SubscriptionIdentifiers::over(self.bytes)
         }
+    }
+}
+
+/// How many strings there are in a block that holds nothing but user properties, if each has 1 to 255 bytes.
+#[inline]
+fn short_strings(block: &[u8]) -> Option<usize> {
+    let (mut rest, mut strings) = (block, 0);
+    while let Some((&id, pair)) = rest.split_first() {
+        if id != USER_PROPERTY {
+            return None;
+        }
+        rest = behind_short(behind_short(pair)?)?;
+        strings += 2;
+    }
+    Some(strings)
+}
+
+#[inline]
+fn behind_short(bytes: &[u8]) -> Option<&[u8]> {
+    match bytes.split_first_chunk::<2>()? {
+        (&[0, len @ 1..=255], rest) => rest.get(usize::from(len)..),
+        _ => None,
     }
 }
 

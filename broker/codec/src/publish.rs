@@ -3,10 +3,11 @@
 
 use core::num::NonZeroU16;
 
+use crate::forward::Forward;
 use crate::message_properties::MessageProperties;
 use crate::property::{Block, Place, Property, put_u16, put_u32};
 use crate::subscription_identifiers::SubscriptionIdentifiers;
-use crate::wire::{Measure, Reader, Sink, check_topic, checked_length, varint_len};
+use crate::wire::{Measure, Reader, Sink, check_topic};
 use crate::{DecodeError, EncodeError, PacketId, PacketType, QoS, Version};
 
 /// An application message on its way between client and server (3.3).
@@ -41,12 +42,6 @@ pub struct PublishProperties<'a> {
     pub message: MessageProperties<'a>,
 }
 
-/// Byte counts of a PUBLISH, in the order they are needed.
-struct Layout {
-    properties: usize,
-    remaining: usize,
-}
-
 impl Publish<'_> {
     /// Appends the whole packet.
     ///
@@ -54,10 +49,8 @@ impl Publish<'_> {
     /// [`EncodeError`] for what the receiver would have to refuse; `out` is then as before.
     #[inline]
     pub fn encode(&self, version: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let layout = self.layout(version)?;
-        self.put_head(version, &layout, self.payload.len(), out)?;
-        out.extend_from_slice(self.payload);
-        Ok(())
+        check_topic(self.topic)?;
+        self.unchecked().encode(version, out)
     }
 
     /// Appends everything but the payload, for a vectored write of both.
@@ -66,8 +59,8 @@ impl Publish<'_> {
     /// As [`encode`](Self::encode).
     #[inline]
     pub fn encode_head(&self, version: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let layout = self.layout(version)?;
-        self.put_head(version, &layout, 0, out)
+        check_topic(self.topic)?;
+        self.unchecked().encode_head(version, out)
     }
 
     /// Bytes of the whole packet, fixed header and payload included; `usize::MAX` if one of its
@@ -75,91 +68,26 @@ impl Publish<'_> {
     /// [`encode`](Self::encode) tells.
     #[inline]
     pub fn encoded_len(&self, version: Version) -> usize {
-        self.layout(version).map_or(usize::MAX, |Layout { remaining, .. }| {
-            remaining.saturating_add(1 + varint_len(remaining))
-        })
+        self.unchecked().encoded_len(version)
     }
 
     #[inline]
-    fn layout(&self, version: Version) -> Result<Layout, EncodeError> {
-        let (properties, block) = if version.has_properties() {
-            let properties = self.properties.encoded_len()?;
-            (properties, properties.saturating_add(varint_len(properties)))
-        } else {
-            (0, 0)
-        };
-        let head = 2 + self.topic.len() + if self.packet_id.is_some() { 2 } else { 0 };
-        let remaining = head.saturating_add(block).saturating_add(self.payload.len());
-        Ok(Layout { properties, remaining })
-    }
-
-    fn check(&self, version: Version) -> Result<(), EncodeError> {
-        match (self.qos, self.packet_id) {
-            (QoS::AtMostOnce, Some(_)) => return Err(EncodeError::PacketIdWithQos0),
-            (QoS::AtLeastOnce | QoS::ExactlyOnce, None) => {
-                return Err(EncodeError::PacketIdMissing);
-            }
-            _ => {}
+    const fn unchecked(&self) -> Forward<'_> {
+        Forward {
+            dup: self.dup,
+            qos: self.qos,
+            retain: self.retain,
+            topic: self.topic.as_bytes(),
+            packet_id: self.packet_id,
+            properties: self.properties,
+            payload: self.payload,
         }
-        if self.dup && self.qos == QoS::AtMostOnce {
-            return Err(EncodeError::DupWithQos0);
-        }
-        let aliased = version.has_properties() && self.properties.topic_alias.is_some();
-        if self.topic.is_empty() && !aliased {
-            return Err(EncodeError::TopicEmpty);
-        }
-        check_topic(self.topic)
-    }
-
-    /// Appends the head and makes room for `following` more bytes.
-    #[inline]
-    fn put_head(
-        &self,
-        version: Version,
-        layout: &Layout,
-        following: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
-        self.check(version)?;
-        let remaining = checked_length(layout.remaining)?;
-        let start = out.len();
-        // One byte of type, at most four of length, and all but the payload.
-        out.reserve(5 + (layout.remaining - self.payload.len()) + following);
-        out.push(
-            PacketType::Publish.first_byte()
-                | u8::from(self.dup) << 3
-                | (self.qos as u8) << 1
-                | u8::from(self.retain),
-        );
-        out.varint(remaining);
-        self.put_variable_header(version, layout, out).inspect_err(|_| out.truncate(start))
-    }
-
-    #[inline]
-    fn put_variable_header(
-        &self,
-        version: Version,
-        layout: &Layout,
-        out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
-        out.binary(self.topic.as_bytes())?;
-        if let Some(packet_id) = self.packet_id {
-            out.u16(packet_id.get());
-        }
-        if version.has_properties() {
-            out.length(layout.properties)?;
-            if layout.properties > 0 {
-                self.properties.write_hop(out)?;
-                self.properties.message.write(out);
-            }
-        }
-        Ok(())
     }
 }
 
 impl<'a> PublishProperties<'a> {
     #[inline]
-    fn encoded_len(&self) -> Result<usize, EncodeError> {
+    pub(crate) fn encoded_len(&self) -> Result<usize, EncodeError> {
         let mut measure = Measure(self.message.encoded_len());
         self.write_hop(&mut measure)?;
         Ok(measure.0)
@@ -167,7 +95,7 @@ impl<'a> PublishProperties<'a> {
 
     /// Writes what does not travel with the message.
     #[inline]
-    fn write_hop<S: Sink>(&self, sink: &mut S) -> Result<(), EncodeError> {
+    pub(crate) fn write_hop<S: Sink>(&self, sink: &mut S) -> Result<(), EncodeError> {
         put_u32(sink, Property::MessageExpiryInterval, self.message_expiry_interval);
         put_u16(sink, Property::TopicAlias, self.topic_alias.map(NonZeroU16::get));
         self.subscription_identifiers.write(sink)
@@ -186,6 +114,10 @@ impl<'a> PublishProperties<'a> {
     fn decode_block(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut block = Block::over(bytes, Place::packet(PacketType::Publish));
         let mut properties = Self::default();
+        if block.take_plain_pairs() {
+            properties.message = block.message_properties();
+            return Ok(properties);
+        }
         while let Some(property) = block.next()? {
             match property {
                 Property::MessageExpiryInterval => {

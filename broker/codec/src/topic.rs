@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use crate::wire::has_wildcard;
+use crate::scan::{has_nul, has_wildcard};
 
 /// What a shared subscription's filter starts with [MQTT-4.8.2-1].
 pub const SHARE_PREFIX: &str = "$share/";
@@ -63,7 +63,7 @@ impl<'a> Topic<'a> {
     /// [`TopicError`] `Empty`, `TooLong`, `Nul` or `Wildcard`.
     pub fn parse(text: &'a str) -> Result<Self, TopicError> {
         check_len_and_nul(text)?;
-        if has_wildcard(text) {
+        if has_wildcard(text.as_bytes()) {
             return Err(TopicError::Wildcard);
         }
         Ok(Self(text))
@@ -118,7 +118,7 @@ impl<'a> Filter<'a> {
             None | Some((_, "")) => return Err(TopicError::ShareWithoutFilter),
             Some(parts) => parts,
         };
-        if has_wildcard(name) {
+        if has_wildcard(name.as_bytes()) {
             return Err(TopicError::ShareNameInvalid);
         }
         check_pattern(pattern)?;
@@ -142,7 +142,7 @@ impl<'a> Filter<'a> {
 
     /// Whether the pattern has a wildcard.
     pub fn has_wildcard(&self) -> bool {
-        has_wildcard(self.pattern)
+        has_wildcard(self.pattern.as_bytes())
     }
 
     /// Levels of the pattern.
@@ -172,7 +172,7 @@ fn check_len_and_nul(text: &str) -> Result<(), TopicError> {
     match text.len() {
         0 => Err(TopicError::Empty),
         len if len > MAX_LEN => Err(TopicError::TooLong),
-        _ if text.bytes().any(|byte| byte == 0) => Err(TopicError::Nul),
+        _ if has_nul(text.as_bytes()) => Err(TopicError::Nul),
         _ => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 //! bounds checks of the crate are here. Must not know packets or properties.
 
 use crate::frame::MAX_REMAINING_LENGTH;
+use crate::scan::{has_nul, has_wildcard, is_plain};
 use crate::{DecodeError, EncodeError, PacketId, PacketType, Version};
 
 /// Takes fields from the front of a slice. A failed read leaves it in an unspecified position.
@@ -86,11 +87,18 @@ impl<'a> Reader<'a> {
         text(self.binary()?)
     }
 
+    /// Steps over a string and only checks it.
+    #[inline]
+    pub(crate) fn skip_text(&mut self) -> Result<(), DecodeError> {
+        let bytes = self.binary()?;
+        if is_plain(bytes) { Ok(()) } else { text(bytes).map(drop) }
+    }
+
     /// A topic name: a string without wildcards. It may be empty.
     #[inline]
     pub(crate) fn topic(&mut self) -> Result<&'a str, DecodeError> {
         let text = self.text()?;
-        if has_wildcard(text) { Err(DecodeError::TopicWildcard) } else { Ok(text) }
+        if has_wildcard(text.as_bytes()) { Err(DecodeError::TopicWildcard) } else { Ok(text) }
     }
 
     #[inline]
@@ -110,18 +118,7 @@ impl<'a> Reader<'a> {
 #[inline]
 pub(crate) fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
     let text = core::str::from_utf8(bytes).map_err(|_| DecodeError::StringNotUtf8)?;
-    if has_nul(text) { Err(DecodeError::StringContainsNul) } else { Ok(text) }
-}
-
-// Folding without an early exit lets the compiler look at many bytes at once.
-#[inline]
-pub(crate) fn has_wildcard(text: &str) -> bool {
-    text.bytes().fold(false, |found, byte| found | (byte == b'+') | (byte == b'#'))
-}
-
-#[inline]
-fn has_nul(text: &str) -> bool {
-    text.bytes().fold(false, |found, byte| found | (byte == 0))
+    if has_nul(bytes) { Err(DecodeError::StringContainsNul) } else { Ok(text) }
 }
 
 /// Bytes that the variable byte integer `value` takes. Values above the maximum count as the
@@ -218,7 +215,7 @@ pub(crate) fn checked_length(len: usize) -> Result<u32, EncodeError> {
 pub(crate) fn check_text(text: &str) -> Result<(), EncodeError> {
     if text.len() > usize::from(u16::MAX) {
         Err(EncodeError::StringTooLong)
-    } else if has_nul(text) {
+    } else if has_nul(text.as_bytes()) {
         Err(EncodeError::StringContainsNul)
     } else {
         Ok(())
@@ -228,7 +225,7 @@ pub(crate) fn check_text(text: &str) -> Result<(), EncodeError> {
 #[inline]
 pub(crate) fn check_topic(text: &str) -> Result<(), EncodeError> {
     check_text(text)?;
-    if has_wildcard(text) { Err(EncodeError::TopicWildcard) } else { Ok(()) }
+    if has_wildcard(text.as_bytes()) { Err(EncodeError::TopicWildcard) } else { Ok(()) }
 }
 
 /// What follows the fixed header of a packet. `write` is called twice, to count and to write, and

@@ -126,7 +126,7 @@ impl Message {
         };
         let changed = Self::new(
             Parts {
-                topic: changes.topic.as_deref().unwrap_or(self.topic()),
+                topic: changes.topic.as_deref().unwrap_or_else(|| self.topic()),
                 properties,
                 payload: changes.payload.as_deref().unwrap_or(self.payload()),
                 qos: changes.qos.unwrap_or(self.qos),
@@ -167,10 +167,15 @@ impl Message {
         self
     }
 
-    /// Topic name.
+    /// Topic name. It is validated again each time: on the road of every message, [`topic_bytes`](Self::topic_bytes) will do.
     pub fn topic(&self) -> &str {
-        let bytes = self.body.get(..self.topic_end as usize).unwrap_or_default();
-        core::str::from_utf8(bytes).unwrap_or_default()
+        core::str::from_utf8(self.topic_bytes()).unwrap_or_default()
+    }
+
+    /// Topic name, as it is compared and sent: nothing has to look at it.
+    #[inline]
+    pub fn topic_bytes(&self) -> &[u8] {
+        self.body.get(..self.topic_end as usize).unwrap_or_default()
     }
 
     /// The byte that the topic begins with.
@@ -257,6 +262,7 @@ mod tests {
     fn a_message_gives_back_what_it_was_made_of() {
         let message = message();
         assert_eq!(message.topic(), "a/b");
+        assert_eq!(message.topic_bytes(), b"a/b");
         assert_eq!(message.payload(), b"21.5");
         assert_eq!(message.properties().user_properties().get("region"), Some("eu"));
         assert_eq!(message.size(), 3 + 13 + 4);

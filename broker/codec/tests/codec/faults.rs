@@ -378,3 +378,52 @@ fn an_empty_topic_is_fine_with_an_alias() {
     let Ok(Packet::Publish(publish)) = decode(V5, 0x30, &body) else { panic!() };
     assert_eq!((publish.topic, publish.properties.topic_alias), ("", Some(super::id(7))));
 }
+
+/// Blocks of nothing but user properties are checked at once; among others, each is on its own.
+#[test]
+fn user_properties_alone_are_judged_as_among_others() {
+    let pair = |name: &str, value: &str| join([&[38], &field(name), &field(value)]);
+    let long = "x".repeat(300);
+    let strings =
+        ["", "a", "eu", "celsius", "hall-7/a", "h\u{f6}he", &long[..127], &long[..128], &long];
+    let judged = |alone: &[u8]| {
+        // A subscription identifier may be repeated, and does not travel.
+        let among = join([&[11, 1], alone]);
+        let results = [alone, &among].map(|block| {
+            let body = publish_v5("a", block);
+            decode(V5, 0x30, &body).map(|packet| match packet {
+                Packet::Publish(publish) => {
+                    let travelling = publish.properties.message;
+                    let pairs = travelling.user_properties().iter();
+                    let pairs: Vec<_> =
+                        pairs.map(|(name, value)| join([&field(name), &field(value)])).collect();
+                    (pairs, travelling.content_type().is_some(), travelling.encoded_len())
+                }
+                other => panic!("{other:?}"),
+            })
+        });
+        let [alone, among] = results;
+        assert_eq!(alone, among);
+        alone.is_ok()
+    };
+    for first in strings {
+        for second in strings {
+            assert!(judged(&join([
+                &pair(first, second),
+                &pair(second, first),
+                &pair("unit", first)
+            ])));
+        }
+    }
+    let whole = join([&pair("region", "eu"), &pair("unit", "celsius"), &pair("a", "hall-7/a")]);
+    let mut wrong = 0;
+    for at in 0..whole.len() {
+        assert!(!judged(&whole[..at]) || [0, 13, 29].contains(&at), "{at}");
+        for byte in 0..=u8::MAX {
+            let mut changed = whole.clone();
+            changed[at] = byte;
+            wrong += usize::from(!judged(&changed));
+        }
+    }
+    assert!(wrong > whole.len() * 129, "{wrong}");
+}

@@ -32,10 +32,13 @@ fn field(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     out
 }
 
-/// A property block of less than 128 bytes with its length.
+/// A property block of less than 16,384 bytes with its length.
 fn block(bytes: &[u8]) -> Vec<u8> {
-    assert!(bytes.len() < 128);
-    let mut out = vec![bytes.len() as u8];
+    assert!(bytes.len() < 1 << 14);
+    let mut out = match bytes.len() {
+        len @ 0..128 => vec![len as u8],
+        len => vec![len as u8 | 0x80, (len >> 7) as u8],
+    };
     out.extend_from_slice(bytes);
     out
 }

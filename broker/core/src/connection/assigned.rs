@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 /// Aliases by topic, at most as many as the client allows and the broker cares to remember.
 #[derive(Debug)]
 pub(crate) struct Assigned {
-    by_topic: HashMap<Arc<str>, NonZeroU16, RandomState>,
+    by_topic: HashMap<Arc<[u8]>, NonZeroU16, RandomState>,
     slots: Vec<Slot>,
     most: usize,
     /// Where the search for an unused alias goes on.
@@ -21,7 +21,7 @@ pub(crate) struct Assigned {
 
 #[derive(Debug)]
 struct Slot {
-    topic: Arc<str>,
+    topic: Arc<[u8]>,
     /// Used since the hand came by.
     used: bool,
 }
@@ -43,7 +43,7 @@ impl Assigned {
     }
 
     /// How `topic` is to be written; none without an alias.
-    pub(crate) fn form(&mut self, topic: &str) -> Option<Form> {
+    pub(crate) fn form(&mut self, topic: &[u8]) -> Option<Form> {
         if let Some(alias) = self.by_topic.get(topic) {
             if let Some(slot) = self.slots.get_mut(usize::from(alias.get()) - 1) {
                 slot.used = true;
@@ -55,8 +55,8 @@ impl Assigned {
     }
 
     /// The packet that introduces `alias` for `topic` was written.
-    pub(crate) fn introduce(&mut self, alias: NonZeroU16, topic: &str) {
-        let topic: Arc<str> = topic.into();
+    pub(crate) fn introduce(&mut self, alias: NonZeroU16, topic: &[u8]) {
+        let topic: Arc<[u8]> = topic.into();
         let slot = Slot { topic: Arc::clone(&topic), used: true };
         match self.slots.get_mut(usize::from(alias.get()) - 1) {
             Some(taken) => {
@@ -90,9 +90,9 @@ mod tests {
     }
 
     fn use_topic(assigned: &mut Assigned, topic: &str) -> Form {
-        let form = assigned.form(topic).unwrap();
+        let form = assigned.form(topic.as_bytes()).unwrap();
         if let Form::New(alias) = form {
-            assigned.introduce(alias, topic);
+            assigned.introduce(alias, topic.as_bytes());
         }
         form
     }
@@ -108,9 +108,9 @@ mod tests {
     #[test]
     fn an_alias_whose_packet_was_not_written_is_not_known() {
         let mut assigned = Assigned::new(1).unwrap();
-        assert_eq!(assigned.form("a"), Some(Form::New(alias(1))));
-        assert_eq!(assigned.form("a"), Some(Form::New(alias(1))));
-        assert_eq!(assigned.form("b"), Some(Form::New(alias(1))));
+        assert_eq!(assigned.form(b"a"), Some(Form::New(alias(1))));
+        assert_eq!(assigned.form(b"a"), Some(Form::New(alias(1))));
+        assert_eq!(assigned.form(b"b"), Some(Form::New(alias(1))));
     }
 
     #[test]

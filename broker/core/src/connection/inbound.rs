@@ -90,9 +90,10 @@ impl Connection {
         // First of all, because what follows may count on the alias even when this one is a repetition.
         self.aliases.learn(publish.topic, alias)?;
         let topic = self.aliases.resolve(publish.topic, alias)?;
-        let levels = topic.bytes().filter(|byte| *byte == b'/').count() + 1;
+        let most = usize::from(self.limits.max_topic_levels);
         if topic.len() > usize::from(self.limits.max_topic_length)
-            || levels > usize::from(self.limits.max_topic_levels)
+            // Few bytes cannot hold many: counted only when they could be too many.
+            || topic.len() >= most && topic.bytes().filter(|byte| *byte == b'/').count() >= most
         {
             return Err(Fault::TopicTooLong);
         }

@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use wasmqtt_codec::{
-    Ack, PacketId, Publish, PublishProperties, QoS, ReasonCode, SubscriptionIdentifiers,
+    Ack, Forward, PacketId, PublishProperties, QoS, ReasonCode, SubscriptionIdentifiers,
 };
 
 use super::Connection;
@@ -98,12 +98,12 @@ impl Connection {
         if !dup && delivery.message.is_expired(now) {
             return false;
         }
-        let publish = Publish { packet_id, dup, ..publish(now, delivery) };
+        let publish = Forward { packet_id, dup, ..forward(now, delivery) };
         match self.assigned.as_mut().and_then(|assigned| assigned.form(publish.topic)) {
             None => self.write(&publish, out),
             // Instead of a topic of one or two bytes, the alias itself may be too much.
             Some(Form::Known(alias)) => {
-                self.write(&aliased("", alias, publish), out) || self.write(&publish, out)
+                self.write(&aliased(b"", alias, publish), out) || self.write(&publish, out)
             }
             Some(Form::New(alias)) => {
                 let topic = publish.topic;
@@ -120,7 +120,7 @@ impl Connection {
     }
 
     /// Appends the packet, unless the client's Maximum Packet Size forbids it [MQTT-3.1.2-24].
-    fn write(&self, publish: &Publish<'_>, out: &mut Vec<u8>) -> bool {
+    fn write(&self, publish: &Forward<'_>, out: &mut Vec<u8>) -> bool {
         if self.largest != usize::MAX && publish.encoded_len(self.version) > self.largest {
             return false;
         }
@@ -128,18 +128,18 @@ impl Connection {
     }
 }
 
-fn aliased<'a>(topic: &'a str, alias: NonZeroU16, publish: Publish<'a>) -> Publish<'a> {
+fn aliased<'a>(topic: &'a [u8], alias: NonZeroU16, publish: Forward<'a>) -> Forward<'a> {
     let properties = PublishProperties { topic_alias: Some(alias), ..publish.properties };
-    Publish { topic, properties, ..publish }
+    Forward { topic, properties, ..publish }
 }
 
-fn publish(now: Moment, delivery: &Delivery) -> Publish<'_> {
+fn forward(now: Moment, delivery: &Delivery) -> Forward<'_> {
     let message = &*delivery.message;
-    Publish {
+    Forward {
         dup: false,
         qos: delivery.qos,
         retain: delivery.retain,
-        topic: message.topic(),
+        topic: message.topic_bytes(),
         packet_id: None,
         properties: PublishProperties {
             // What is left, not what was set [MQTT-3.3.2-6].

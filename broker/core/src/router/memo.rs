@@ -35,9 +35,9 @@ impl Default for Versions {
 
 impl Versions {
     pub(crate) fn bump(&self, pattern: &str) {
-        let first = first_level(pattern);
+        let first = first_level(pattern.as_bytes());
         let counter = match first {
-            "+" | "#" => Some(&self.wild),
+            b"+" | b"#" => Some(&self.wild),
             _ => self.buckets.get(bucket(first)),
         };
         if let Some(counter) = counter {
@@ -51,11 +51,11 @@ impl Versions {
     }
 }
 
-fn first_level(topic: &str) -> &str {
-    topic.split_once('/').map_or(topic, |(first, _)| first)
+fn first_level(topic: &[u8]) -> &[u8] {
+    topic.split(|byte| *byte == b'/').next().unwrap_or_default()
 }
 
-fn bucket(first: &str) -> usize {
+fn bucket(first: &[u8]) -> usize {
     FixedState::default().hash_one(first) as usize % BUCKETS
 }
 
@@ -69,7 +69,7 @@ struct Entry {
 /// Topic to route, per worker; bounded in topics and in the subscribers they name.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
-    entries: HashMap<Box<str>, Entry, RandomState>,
+    entries: HashMap<Box<[u8]>, Entry, RandomState>,
     /// Sessions named in all routes.
     named: usize,
 }
@@ -78,7 +78,7 @@ impl Memo {
     /// The remembered route, or the one that `find` makes now.
     pub(crate) fn route(
         &mut self,
-        topic: &str,
+        topic: &[u8],
         versions: &Versions,
         find: impl FnOnce() -> Route,
     ) -> Rc<Route> {
@@ -128,7 +128,7 @@ mod tests {
 
     fn is_found(memo: &mut Memo, versions: &Versions, topic: &str) -> bool {
         let mut walked = false;
-        memo.route(topic, versions, || {
+        memo.route(topic.as_bytes(), versions, || {
             walked = true;
             Route::default()
         });
@@ -144,8 +144,10 @@ mod tests {
         assert!(is_found(&mut memo, &versions, "a/b"));
         versions.bump("+/b");
         assert!(is_found(&mut memo, &versions, "a/b"));
-        let other =
-            (0..).map(|n| format!("x{n}")).find(|first| bucket(first) != bucket("a")).unwrap();
+        let other = (0..)
+            .map(|n| format!("x{n}"))
+            .find(|first| bucket(first.as_bytes()) != bucket(b"a"))
+            .unwrap();
         versions.bump(&other);
         assert!(!is_found(&mut memo, &versions, "a/b"));
     }
@@ -165,7 +167,7 @@ mod tests {
         let crowd = |count| Route { targets: (0..count).map(target).collect(), shares: Vec::new() };
         let (mut memo, versions) = (Memo::default(), Versions::default());
         let half = MEMO_SUBSCRIBERS as u64 / 2;
-        for topic in ["a", "b", "c", "d"] {
+        for topic in [b"a", b"b", b"c", b"d"] {
             assert_eq!(memo.route(topic, &versions, || crowd(half)).len() as u64, half);
             let named: usize = memo.entries.values().map(|entry| entry.route.len()).sum();
             assert_eq!(memo.named, named);
@@ -174,12 +176,12 @@ mod tests {
         // Subscribers come and go at a topic that stays.
         for count in [10, half, 1] {
             versions.bump("d");
-            memo.route("d", &versions, || crowd(count));
+            memo.route(b"d", &versions, || crowd(count));
             let named: usize = memo.entries.values().map(|entry| entry.route.len()).sum();
             assert_eq!(memo.named, named);
         }
         let too_many = MEMO_SUBSCRIBERS as u64 + 1;
-        assert_eq!(memo.route("e", &versions, || crowd(too_many)).len() as u64, too_many);
+        assert_eq!(memo.route(b"e", &versions, || crowd(too_many)).len() as u64, too_many);
         assert_eq!((memo.named, memo.entries.len()), (0, 0));
     }
 
@@ -187,7 +189,7 @@ mod tests {
     fn the_memo_never_holds_more_than_its_bound() {
         let (mut memo, versions) = (Memo::default(), Versions::default());
         for n in 0..=MEMO_TOPICS {
-            memo.route(&format!("t/{n}"), &versions, Route::default);
+            memo.route(format!("t/{n}").as_bytes(), &versions, Route::default);
             assert!(memo.entries.len() <= MEMO_TOPICS);
         }
     }

@@ -168,7 +168,8 @@ impl Router {
             routed.not_kept = true;
         }
         let Remembered { memo, homes } = remembered;
-        let route = memo.route(message.topic(), &self.versions, || self.find(message.topic()));
+        let route =
+            memo.route(message.topic_bytes(), &self.versions, || self.find(message.topic()));
         let publisher = message.publisher().map(|client| client.key);
         for target in &route.targets {
             let granted = match &target.own {
