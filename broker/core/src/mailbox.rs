@@ -456,10 +456,12 @@ impl Inner {
     }
 
     /// Drops what has waited too long; answers how many.
+    #[inline]
     fn forget_old(&mut self, now: Moment) -> usize {
-        if self.bound.age == 0 {
-            return 0;
-        }
+        if self.bound.age == 0 { 0 } else { self.forget_older(now) }
+    }
+
+    fn forget_older(&mut self, now: Moment) -> usize {
         let gone = self.queue.forget_old(now, self.bound.age);
         if gone > 0 {
             self.bytes = self.queue.live_bytes();

@@ -109,11 +109,16 @@ impl Waiting {
         }
     }
 
+    #[inline]
     pub(super) fn front(&self) -> Option<Front<'_>> {
+        match &self.rare {
+            None => self.live.front().map(|(_, delivery)| Front::Delivery(delivery)),
+            Some(rare) => self.front_of(rare),
+        }
+    }
+
+    fn front_of<'a>(&'a self, rare: &'a Rare) -> Option<Front<'a>> {
         let live = self.live.front();
-        let Some(rare) = &self.rare else {
-            return live.map(|(_, delivery)| Front::Delivery(delivery));
-        };
         let next = if self.is_stored_next() { rare.stored.front() } else { live };
         match (next, rare.replays.front()) {
             (Some((place, delivery)), Some((replay, _))) if place <= replay => {
@@ -126,7 +131,15 @@ impl Waiting {
     }
 
     /// Takes the delivery that comes next, if it is one.
+    #[inline]
     pub(super) fn pop_front(&mut self) -> Option<Delivery> {
+        if self.rare.is_none() {
+            return self.live.pop_front().map(|(_, delivery)| delivery);
+        }
+        self.pop_rare()
+    }
+
+    fn pop_rare(&mut self) -> Option<Delivery> {
         if !matches!(self.front(), Some(Front::Delivery(_))) {
             return None;
         }
