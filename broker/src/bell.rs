@@ -8,6 +8,9 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::Mutex;
 use wasmqtt_core::mailbox::Wakes;
 
+/// Wakers that an empty list keeps room for, at most: who wakes more has enough to do to make another list.
+const KEEP: usize = 1024;
+
 /// One worker's: whom to wake there. Holds each connection once at most.
 #[derive(Debug, Default)]
 struct Bell(Mutex<Rung>);
@@ -52,16 +55,23 @@ impl Bells {
         }
     }
 
-    /// Wakes those of this worker that others have left messages for, whenever there are any. Never ready.
-    pub(crate) fn poll_rung(&self, own: u32, cx: &mut Context<'_>) -> Poll<()> {
+    /// Wakes those of this worker that others have left messages for, whenever there are any. Never ready. `spare` is the
+    /// list that takes the place of theirs: empty before and after, and the caller's for as long as it polls.
+    pub(crate) fn poll_rung(
+        &self,
+        own: u32,
+        cx: &mut Context<'_>,
+        spare: &mut Vec<Waker>,
+    ) -> Poll<()> {
         let Some(bell) = self.0.get(own as usize) else { return Poll::Pending };
         let mut rung = bell.0.lock();
-        let wakers = std::mem::take(&mut rung.wakers);
+        std::mem::swap(&mut rung.wakers, spare);
         if !rung.ringer.as_ref().is_some_and(|ringer| ringer.will_wake(cx.waker())) {
             rung.ringer = Some(cx.waker().clone());
         }
         drop(rung);
-        wakers.into_iter().for_each(Waker::wake);
+        spare.drain(..).for_each(Waker::wake);
+        spare.shrink_to(KEEP);
         Poll::Pending
     }
 }
@@ -128,7 +138,8 @@ mod tests {
         let [own, theirs, ringer] = [(); 3].map(|()| Arc::<Count>::default());
         let task = Waker::from(Arc::clone(&ringer));
         let mut over_there = Context::from_waker(&task);
-        assert!(bells.poll_rung(1, &mut over_there).is_pending());
+        let mut spare = Vec::new();
+        assert!(bells.poll_rung(1, &mut over_there, &mut spare).is_pending());
 
         let mut wakes = Wakes::default();
         let here = [asleep(0, &own), asleep(0, &own)];
@@ -143,7 +154,7 @@ mod tests {
         publish(&late, &mut wakes);
         bells.ring(0, &mut wakes);
         assert_eq!((theirs.get(), ringer.get()), (0, 1));
-        assert!(bells.poll_rung(1, &mut over_there).is_pending());
+        assert!(bells.poll_rung(1, &mut over_there, &mut spare).is_pending());
         assert_eq!(theirs.get(), 4);
 
         // And again once it has.
@@ -151,5 +162,27 @@ mod tests {
         publish(&again, &mut wakes);
         bells.ring(0, &mut wakes);
         assert_eq!(ringer.get(), 2);
+    }
+
+    #[test]
+    fn two_lists_take_turns_and_keep_room_for_some_only() {
+        let (bells, count) = (Bells::new(2), Arc::<Count>::default());
+        let task = Waker::from(Arc::new(Count::default()));
+        let mut over_there = Context::from_waker(&task);
+        let (mut wakes, mut spare) = (Wakes::default(), Vec::new());
+        let mut ring = |many: usize, spare: &mut Vec<Waker>| {
+            let there: Vec<Mailbox> = (0..many).map(|_| asleep(1, &count)).collect();
+            publish(&there, &mut wakes);
+            bells.ring(0, &mut wakes);
+            let before = count.get();
+            assert!(bells.poll_rung(1, &mut over_there, spare).is_pending());
+            assert_eq!((count.get() - before, spare.len()), (many, 0));
+        };
+        for many in [5, 6, 7] {
+            ring(many, &mut spare);
+        }
+        assert!((5..=KEEP).contains(&spare.capacity()));
+        ring(2 * KEEP, &mut spare);
+        assert!(spare.capacity() <= KEEP);
     }
 }

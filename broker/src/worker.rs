@@ -367,7 +367,8 @@ fn log_refused(plugin: &str, topic: &str, refusal: &Refusal) {
 
 async fn wake_for_others(shared: Shared, number: usize) {
     let number = u32::try_from(number).unwrap_or(u32::MAX);
-    poll_fn(|cx| shared.bells.poll_rung(number, cx)).await;
+    let mut spare = Vec::new();
+    poll_fn(|cx| shared.bells.poll_rung(number, cx, &mut spare)).await;
 }
 
 async fn keep_house(shared: Shared) {
