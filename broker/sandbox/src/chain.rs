@@ -334,10 +334,10 @@ fn commit(
     permits: impl Fn(&mut Session<'_>, &Request<'_>) -> bool,
 ) -> Result<Message, CallError> {
     let Some(plugin) = session.plugins.get(place) else { return Err(CallError::Suspended) };
-    let moved = changes.topic.as_deref().filter(|topic| *topic != message.topic());
+    let moved = changes.topic.as_deref().filter(|topic| topic.as_bytes() != message.topic_bytes());
     let outside = moved.filter(|topic| !plugin.may_write(topic));
     if plugin.spec.reauthorize && (outside.is_some() || is_louder(message, changes)) {
-        let topic = moved.unwrap_or(message.topic());
+        let topic = moved.unwrap_or_else(|| message.topic());
         let qos = changes.qos.unwrap_or(message.qos());
         let retain = changes.retain.unwrap_or(message.retain());
         let request = Request { action: asking, topic, share: None, qos, retain };

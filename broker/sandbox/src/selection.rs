@@ -154,7 +154,7 @@ impl Selection {
         from: usize,
     ) -> Option<(usize, usize)> {
         if !self.may_want(message)
-            || self.needs_property && message.properties().user_properties().iter().next().is_none()
+            || self.needs_property && message.properties().user_properties().is_empty()
         {
             return None;
         }
@@ -172,11 +172,11 @@ impl Selection {
         message: &Message,
         from: usize,
     ) -> Option<usize> {
-        let topic = message.topic();
+        let topic = message.topic_bytes();
         if let Some(known) = memo.get(self.number, topic) {
             return self.first(known, message, from);
         }
-        let found = self.find(filters, topic);
+        let found = self.find(filters, message.topic());
         let step = self.first(&found, message, from);
         memo.insert(self.number, topic, found);
         step
@@ -221,28 +221,31 @@ fn fits((least, most): (usize, usize), message: &Message) -> bool {
     (least..=most).contains(&message.payload().len())
 }
 
-/// What one worker remembers of the selections of one generation: topic to choices.
+/// Topic to choices.
+type Topics = HashMap<Box<[u8]>, Box<[u32]>, RandomState>;
+
+/// What one worker remembers of the selections of one generation.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
     /// By the number of the selection.
-    selections: Vec<HashMap<Box<str>, Box<[u32]>, RandomState>>,
+    selections: Vec<Topics>,
     topics: usize,
     bytes: usize,
 }
 
 impl Memo {
     #[inline]
-    fn get(&self, number: usize, topic: &str) -> Option<&[u32]> {
+    fn get(&self, number: usize, topic: &[u8]) -> Option<&[u32]> {
         self.selections.get(number)?.get(topic).map(|choices| &**choices)
     }
 
-    fn insert(&mut self, number: usize, topic: &str, choices: Box<[u32]>) {
+    fn insert(&mut self, number: usize, topic: &[u8], choices: Box<[u32]>) {
         let bytes = topic.len() + size_of_val(&*choices);
         if self.topics >= TOPICS_MAX || self.bytes + bytes > BYTES_MAX {
             *self = Self::default();
         }
         if self.selections.len() <= number {
-            self.selections.resize_with(number + 1, HashMap::default);
+            self.selections.resize_with(number + 1, Topics::default);
         }
         let Some(selection) = self.selections.get_mut(number) else { return };
         selection.insert(topic.into(), choices);

@@ -62,7 +62,7 @@ impl Staged {
     }
 
     fn topic(&self) -> &str {
-        self.changes.topic.as_deref().unwrap_or(self.original.topic())
+        self.changes.topic.as_deref().unwrap_or_else(|| self.original.topic())
     }
 
     fn payload(&self) -> &[u8] {
