@@ -4,6 +4,7 @@
 use core::num::NonZeroU16;
 
 use crate::forward::Forward;
+use crate::frame::Frame;
 use crate::message_properties::MessageProperties;
 use crate::property::{Block, Place, Property, put_u16, put_u32};
 use crate::subscription_identifiers::SubscriptionIdentifiers;
@@ -42,7 +43,16 @@ pub struct PublishProperties<'a> {
     pub message: MessageProperties<'a>,
 }
 
-impl Publish<'_> {
+impl<'a> Publish<'a> {
+    /// As [`decode`](crate::decode), where it is known that the frame is a PUBLISH: it need not be moved out of a packet.
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn decode(version: Version, frame: Frame<'a>) -> Result<Self, DecodeError> {
+        decode(version, frame.first, frame.body)
+    }
+
     /// Appends the whole packet.
     ///
     /// # Errors
@@ -72,7 +82,7 @@ impl Publish<'_> {
     }
 
     #[inline]
-    const fn unchecked(&self) -> Forward<'_> {
+    const fn unchecked(&self) -> Forward<'a> {
         Forward {
             dup: self.dup,
             qos: self.qos,

@@ -54,10 +54,16 @@ impl Connection {
         frame: Frame<'a>,
         out: &mut Vec<u8>,
     ) -> Result<Inbound<'a>, Fault> {
+        if frame.kind() == Some(PacketType::Publish) {
+            // By reference: to move what was just written, in other portions, makes the processor wait.
+            return match &Publish::decode(self.version, frame) {
+                Ok(publish) => self.publish(now, publish, frame.body.len(), out),
+                Err(error) => Err((*error).into()),
+            };
+        }
         let packet = decode(self.version, frame)?;
         self.heard_at = now;
         match packet {
-            Packet::Publish(publish) => self.publish(now, publish, frame.body.len(), out),
             Packet::PubAck(ack) => self.settle(now, &ack, Expected::PubAck, out),
             Packet::PubRec(ack) => self.pubrec(now, &ack, out),
             Packet::PubRel(ack) => self.pubrel(&ack, out),
@@ -78,10 +84,11 @@ impl Connection {
     fn publish<'a>(
         &'a mut self,
         now: Moment,
-        publish: Publish<'a>,
+        publish: &Publish<'a>,
         length: usize,
         out: &mut Vec<u8>,
     ) -> Result<Inbound<'a>, Fault> {
+        self.heard_at = now;
         self.rate.count(now, length, &self.limits)?;
         if !publish.properties.subscription_identifiers.is_empty() {
             return Err(Fault::SubscriptionIdentifierPublished);
@@ -97,9 +104,9 @@ impl Connection {
         {
             return Err(Fault::TopicTooLong);
         }
-        self.check_offered(&publish)?;
-        if let Err(fault) = self.check_content(&publish, length) {
-            return self.refuse(&publish, fault, out);
+        self.check_offered(publish)?;
+        if let Err(fault) = self.check_content(publish, length) {
+            return self.refuse(publish, fault, out);
         }
         match (publish.qos, publish.packet_id) {
             (QoS::ExactlyOnce, Some(id)) if !self.take(id)? => {
@@ -107,7 +114,7 @@ impl Connection {
                 return Ok(Inbound::Settled);
             }
             (QoS::AtLeastOnce, Some(id)) if self.is_taken(id) => {
-                return self.refuse(&publish, Fault::PacketIdentifierInUse, out);
+                return self.refuse(publish, Fault::PacketIdentifierInUse, out);
             }
             _ => {}
         }

@@ -163,7 +163,8 @@ impl Router {
         if message.retain() && self.retained.write().set(now, &message).is_err() {
             if manner.is_answered {
                 // Nobody gets what its publisher is told was refused: it may come again.
-                return Routed { store_full: true, ..routed };
+                routed.store_full = true;
+                return routed;
             }
             routed.not_kept = true;
         }
