@@ -151,8 +151,11 @@ impl View {
             return response(StatusCode::SERVICE_UNAVAILABLE, TEXT, body);
         };
         let mut text = metrics::Text::default();
-        let listeners = self.listeners.all();
-        let listeners = listeners.iter();
+        let all = self.listeners.all();
+        let listeners = all.iter();
+        let turned_away = all
+            .iter()
+            .flat_map(|it| it.turned_away().map(|(limit, count)| (it.name.as_str(), limit, count)));
         metrics::broker(
             &mut text,
             &counters,
@@ -160,6 +163,7 @@ impl View {
                 uptime: self.started.elapsed(),
                 connected: self.census.connections(),
                 listeners: listeners.map(|it| (it.name.as_str(), it.connections())).collect(),
+                turned_away: turned_away.collect(),
                 sessions: self.broker.sessions(),
                 subscriptions: self.broker.subscriptions(),
                 retained: self.broker.retained(),

@@ -54,6 +54,7 @@ pub(crate) fn settings(
         connect_rate: listener.limits.connect_rate,
         limits: limits(&listener.limits, features(&listener.features)),
         max_connections: listener.limits.max_connections as usize,
+        max_connections_total: bound(listener.limits.max_connections_total) as usize,
         connect_timeout: listener.limits.connect_timeout,
         max_handshakes: listener.limits.max_handshakes as usize,
         max_connections_per_address: listener.limits.max_connections_per_address,
@@ -124,6 +125,13 @@ fn limits(limits: &config::Limits, features: Features) -> Limits {
             within: seconds(limits.auth.within),
         },
         max_user_properties: limits.max_user_properties,
+        max_user_properties_bytes: bound(limits.max_user_properties_bytes),
+        max_payload_size: bound(limits.max_payload_size),
+        max_content_type: limits.max_content_type,
+        max_response_topic: limits.max_response_topic,
+        max_correlation_data: limits.max_correlation_data,
+        will_delay_max: seconds(limits.will_delay_max),
+        subscribe_rate: Some(limits.subscribe_rate).filter(|rate| *rate > 0),
         max_filters_per_subscribe: limits.max_filters_per_subscribe,
         features,
     }
@@ -151,6 +159,11 @@ fn features(features: &config::Features) -> Features {
         unsafe_client_ids: features.unsafe_client_ids,
         check_retained_source: features.check_retained_source,
     }
+}
+
+/// A bound of which zero is none.
+fn bound(bound: u32) -> u32 {
+    if bound == 0 { u32::MAX } else { bound }
 }
 
 /// What the whole broker may hold.

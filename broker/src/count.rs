@@ -57,10 +57,20 @@ pub(crate) struct Counters {
     pub(crate) publish_sent: u64,
     /// Publications that were to be retained and found a full store, and whose publishers could not be told.
     pub(crate) publish_not_retained: u64,
+    /// Bytes of PUBLISH packets, without their fixed headers.
+    pub(crate) publish_bytes_received: u64,
+    /// Bytes of PUBLISH packets.
+    pub(crate) publish_bytes_sent: u64,
+    /// Stored sessions that ended because their time was over.
+    pub(crate) sessions_expired: u64,
     /// Copies for subscribers that found a full mailbox.
     pub(crate) publish_dropped: u64,
     /// Copies for subscribers that waited for too long.
     pub(crate) publish_too_old: u64,
+    /// Copies for subscribers whose time was over before they could be sent.
+    pub(crate) publish_expired: u64,
+    /// Copies that are larger than their subscribers take.
+    pub(crate) publish_too_large: u64,
     /// Clients that entered, by [`version`](Self::entered).
     pub(crate) entered: [u64; 3],
     /// Clients that were refused, by reason code.
@@ -89,14 +99,32 @@ impl Counters {
         counts.into_iter().flatten().sum()
     }
 
-    /// Copies that no subscriber got.
-    pub(crate) fn lost(&self) -> u64 {
-        self.publish_dropped + self.publish_too_old
+    /// CONNECT packets that were answered.
+    pub(crate) fn connects(&self) -> u64 {
+        self.entered.iter().chain(self.refused.values()).sum()
     }
 
-    /// Counts a packet by the first byte of its header.
+    /// Packets to clients: publications, and an answer to each packet that has one.
+    pub(crate) fn packets_sent(&self) -> u64 {
+        use PacketType::{PingReq, PubRec, PubRel, Subscribe, Unsubscribe};
+        let answered = [PubRec, PubRel, Subscribe, Unsubscribe, PingReq];
+        let answered: u64 = answered.map(|kind| self.packets_of(kind)).iter().sum();
+        let acknowledged =
+            [QoS::AtLeastOnce, QoS::ExactlyOnce].map(|qos| self.publish_packets(qos));
+        self.publish_sent + self.connects() + answered + acknowledged.iter().sum::<u64>()
+    }
+
+    /// Copies that no subscriber got.
+    pub(crate) fn lost(&self) -> u64 {
+        self.publish_dropped + self.publish_too_old + self.publish_expired + self.publish_too_large
+    }
+
+    /// Counts a packet by the first byte of its header, and its length without the header.
     #[inline]
-    pub(crate) fn packet(&mut self, first: u8) {
+    pub(crate) fn packet(&mut self, first: u8, length: usize) {
+        if first >> 4 == PacketType::Publish as u8 {
+            self.publish_bytes_received += length as u64;
+        }
         if let Some(count) = self.packets_received.0.get_mut(usize::from(first >> 1)) {
             *count += 1;
         }
@@ -134,8 +162,13 @@ impl std::ops::AddAssign for Counters {
         self.publish_refused += other.publish_refused;
         self.publish_sent += other.publish_sent;
         self.publish_not_retained += other.publish_not_retained;
+        self.publish_bytes_received += other.publish_bytes_received;
+        self.publish_bytes_sent += other.publish_bytes_sent;
+        self.sessions_expired += other.sessions_expired;
         self.publish_dropped += other.publish_dropped;
         self.publish_too_old += other.publish_too_old;
+        self.publish_expired += other.publish_expired;
+        self.publish_too_large += other.publish_too_large;
         add(&mut self.entered, &other.entered);
         for (code, more) in other.refused {
             *self.refused.entry(code).or_default() += more;
@@ -159,22 +192,26 @@ mod tests {
     #[test]
     fn what_two_workers_counted_is_summed_kind_by_kind() {
         let mut one = Counters::default();
-        one.packet(0x32);
+        one.packet(0x32, 7);
         one.entered(Version::V5);
         one.refused(ReasonCode::Banned);
         one.left(Ending::Lost, ReasonCode::Success);
         let mut other = one.clone();
-        other.packet(0xc0);
+        other.packet(0xc0, 0);
         other.entered(Version::V31);
         other.refused(ReasonCode::NotAuthorized);
         other.left(Ending::Broker, ReasonCode::Success);
         one += other;
-        one.packet(0x3b);
+        one.packet(0x3b, 9);
         assert_eq!((one.packets(), one.packets_of(PacketType::Publish)), (4, 3));
         assert_eq!(one.packets_of(PacketType::PingReq), 1);
         let by_qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
         assert_eq!(by_qos.map(|qos| one.publish_packets(qos)), [0, 3, 0]);
+        assert_eq!(one.publish_bytes_received, 7 + 7 + 9);
         assert_eq!(one.entered, [1, 0, 2]);
+        // CONNECT six times, PUBLISH three times, PINGREQ once.
+        one.publish_sent = 7;
+        assert_eq!((one.connects(), one.packets_sent()), (6, 6 + 3 + 1 + 7));
         assert_eq!(Vec::from_iter(one.refused), [(0x87, 1), (0x8a, 2)]);
         assert_eq!(one.left[&(Ending::Lost, 0)], 2);
         assert_eq!(one.left[&(Ending::Broker, 0)], 1);

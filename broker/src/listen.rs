@@ -1,10 +1,9 @@
 //! Listening sockets: accepts, admits by number, and hands each connection to the worker with the fewest.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -23,11 +22,13 @@ use crate::worker::Workers;
 mod address;
 mod listeners;
 mod socket;
+mod turned_away;
 
 pub(crate) use address::network;
 use address::{Addresses, Place, TooMany};
 pub(crate) use listeners::{Listeners, Plan};
 pub(crate) use socket::{Accepted, Detached, Socket};
+use turned_away::TurnedAway;
 
 /// How long accepting rests after an error that will not go away by itself, such as too many open files.
 const REST: Duration = Duration::from_millis(100);
@@ -42,6 +43,10 @@ pub(crate) struct Listener {
     /// What a reload may change.
     pub(crate) settings: ArcSwap<Settings>,
     connections: AtomicUsize,
+    /// Of all listeners.
+    total: Arc<AtomicUsize>,
+    /// Connections that were closed at once, by the limit that was reached.
+    turned_away: [AtomicU64; Full::ALL.len()],
     /// Those of them that have not been let in yet.
     handshakes: AtomicUsize,
     addresses: Arc<Addresses>,
@@ -66,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     /// Connections at once.
     pub(crate) max_connections: usize,
+    /// Connections at once, of all listeners.
+    pub(crate) max_connections_total: usize,
     /// Time until CONNECT must be complete.
     pub(crate) connect_timeout: Duration,
     /// Connections at once whose CONNECT is not answered yet.
@@ -106,15 +113,25 @@ pub(crate) struct Seat {
 /// Why there is no seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Full {
+    Total,
     Connections,
     Handshakes,
     Address(TooMany),
 }
 
 impl Full {
+    const ALL: [Self; 5] = [
+        Full::Total,
+        Full::Connections,
+        Full::Handshakes,
+        Full::Address(TooMany::Connections),
+        Full::Address(TooMany::AtOnce),
+    ];
+
     /// The limit that is reached.
     fn limit(self) -> &'static str {
         match self {
+            Full::Total => "max_connections_total",
             Full::Connections => "max_connections",
             Full::Handshakes => "max_handshakes",
             Full::Address(TooMany::Connections) => "max_connections_per_address",
@@ -125,12 +142,19 @@ impl Full {
 
 impl Listener {
     /// A listener without connections.
-    pub(crate) fn new(id: ListenerId, name: String, settings: Settings) -> Self {
+    pub(crate) fn new(
+        id: ListenerId,
+        name: String,
+        settings: Settings,
+        total: Arc<AtomicUsize>,
+    ) -> Self {
         Self {
             id,
             name,
             settings: ArcSwap::from_pointee(settings),
             connections: AtomicUsize::new(0),
+            total,
+            turned_away: Default::default(),
             handshakes: AtomicUsize::new(0),
             addresses: Arc::default(),
             connects: Mutex::default(),
@@ -173,12 +197,28 @@ impl Listener {
         self.connections.load(Ordering::Relaxed)
     }
 
+    /// Connections that were closed at once, by the limit that was reached.
+    pub(crate) fn turned_away(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.turned_away.iter().map(|count| count.load(Ordering::Relaxed));
+        Full::ALL.into_iter().map(Full::limit).zip(counts)
+    }
+
+    fn turn_away(&self, full: Full) {
+        let counts = Full::ALL.iter().zip(&self.turned_away);
+        counts.filter(|(limit, _)| **limit == full).for_each(|(_, count)| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+
     /// A seat for one more connection. Who speaks for others counts when it has said for whom.
     fn seat(self: &Arc<Self>, peer: &Peer, now: Moment) -> Result<Seat, Full> {
         let settings = self.settings.load();
         let mut seat = Seat { listener: Arc::clone(self), place: None, is_shaking_hands: true };
         let connections = self.connections.fetch_add(1, Ordering::Relaxed);
         let handshakes = self.handshakes.fetch_add(1, Ordering::Relaxed);
+        if self.total.fetch_add(1, Ordering::Relaxed) >= settings.max_connections_total {
+            return Err(Full::Total);
+        }
         if connections >= settings.max_connections {
             return Err(Full::Connections);
         }
@@ -205,7 +245,10 @@ impl Seat {
     pub(crate) fn place(&mut self, peer: &Peer, now: Moment) -> Result<(), &'static str> {
         match self.place {
             Some(_) => Ok(()),
-            None => self.sit(peer, now).map_err(Full::limit),
+            None => self.sit(peer, now).map_err(|full| {
+                self.listener.turn_away(full);
+                full.limit()
+            }),
         }
     }
 
@@ -232,27 +275,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.end_handshake();
         self.listener.connections.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Counts who is turned away, and says so now and then.
-#[derive(Default)]
-struct TurnedAway(HashMap<&'static str, u64>);
-
-impl TurnedAway {
-    fn count(&mut self, full: Full, peer: &Peer, listener: &Listener) {
-        let limit = full.limit();
-        let turned_away = self.0.entry(limit).or_default();
-        *turned_away += 1;
-        if turned_away.is_power_of_two() {
-            tracing::warn!(
-                listener = listener.name,
-                turned_away,
-                limit,
-                last = %peer,
-                "{limit} reached; connections are closed at once"
-            );
-        }
+        self.listener.total.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -272,7 +295,17 @@ async fn accept(socket: Arc<Socket>, listener: Arc<Listener>, workers: Arc<Worke
         let seat = match listener.seat(&peer, clock.now()) {
             Ok(seat) => seat,
             Err(full) => {
-                turned_away.count(full, &peer, &listener);
+                listener.turn_away(full);
+                if let Some(count) = turned_away.count(full.limit(), Instant::now()) {
+                    let (listener, limit) = (&*listener.name, full.limit());
+                    tracing::warn!(
+                        listener,
+                        turned_away = count,
+                        limit,
+                        last = %peer,
+                        "{limit} reached; connections are closed at once"
+                    );
+                }
                 continue;
             }
         };

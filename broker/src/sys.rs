@@ -33,7 +33,9 @@ pub(crate) async fn publish(
             connected: workers.connections(),
             sessions: broker.sessions(),
             subscriptions: broker.subscriptions(),
+            shared: broker.shared_subscriptions(),
             retained: broker.retained(),
+            retained_bytes: broker.retained_bytes(),
         };
         let counted = census.counters().await.unwrap_or_default();
         let mut topics = tree.topics(Instant::now(), &counted, &gauges);
@@ -58,11 +60,15 @@ fn plugins(plugins: impl Iterator<Item = PluginStatus>) -> Vec<(String, String)>
 }
 
 /// What is, rather than what was counted.
+#[derive(Default)]
 struct Gauges {
     connected: usize,
     sessions: usize,
     subscriptions: usize,
+    /// Those of them that are shared.
+    shared: usize,
     retained: usize,
+    retained_bytes: usize,
 }
 
 /// Messages per minute and the like, as moving averages.
@@ -83,7 +89,7 @@ struct Tree {
     started: Instant,
     updated: Instant,
     before: Counters,
-    loads: [Load; 7],
+    loads: [Load; 9],
     most_connected: usize,
 }
 
@@ -112,14 +118,22 @@ impl Tree {
             ("clients/inactive", disconnected.to_string()),
             ("clients/maximum", self.most_connected.to_string()),
             ("clients/total", gauges.sessions.to_string()),
+            ("clients/expired", count.sessions_expired.to_string()),
             ("connections/socket/count", count.connections.to_string()),
             ("bytes/received", count.bytes_received.to_string()),
             ("bytes/sent", count.bytes_sent.to_string()),
             ("messages/received", count.packets().to_string()),
+            ("messages/sent", count.packets_sent().to_string()),
+            ("messages/stored", gauges.retained.to_string()),
+            ("publish/bytes/received", count.publish_bytes_received.to_string()),
+            ("publish/bytes/sent", count.publish_bytes_sent.to_string()),
             ("publish/messages/received", count.publish_received.to_string()),
             ("publish/messages/sent", count.publish_sent.to_string()),
             ("publish/messages/dropped", count.lost().to_string()),
             ("retained messages/count", gauges.retained.to_string()),
+            ("shared_subscriptions/count", gauges.shared.to_string()),
+            ("store/messages/bytes", gauges.retained_bytes.to_string()),
+            ("store/messages/count", gauges.retained.to_string()),
             ("subscriptions/count", gauges.subscriptions.to_string()),
         ]
         .map(|(name, value)| (format!("$SYS/broker/{name}"), value))
@@ -133,10 +147,12 @@ impl Tree {
         let before = std::mem::replace(&mut self.before, count.clone());
         self.updated = now;
         let events = [
-            ("connections", count.connections.saturating_sub(before.connections)),
+            ("connections", count.connects().saturating_sub(before.connects())),
+            ("sockets", count.connections.saturating_sub(before.connections)),
             ("bytes/received", count.bytes_received.saturating_sub(before.bytes_received)),
             ("bytes/sent", count.bytes_sent.saturating_sub(before.bytes_sent)),
             ("messages/received", count.packets().saturating_sub(before.packets())),
+            ("messages/sent", count.packets_sent().saturating_sub(before.packets_sent())),
             ("publish/received", count.publish_received.saturating_sub(before.publish_received)),
             ("publish/sent", count.publish_sent.saturating_sub(before.publish_sent)),
             ("publish/dropped", count.lost().saturating_sub(before.lost())),
@@ -164,11 +180,21 @@ mod tests {
     #[test]
     fn loads_follow_the_rate_and_counts_are_what_was_counted() {
         let mut tree = Tree::new();
-        let gauges = Gauges { connected: 3, sessions: 5, subscriptions: 7, retained: 1 };
+        let gauges = Gauges {
+            connected: 3,
+            sessions: 5,
+            subscriptions: 7,
+            shared: 2,
+            retained: 1,
+            retained_bytes: 99,
+        };
         let mut count = Counters::default();
         let mut topics = Vec::new();
         for step in 1..=360u64 {
             count.publish_received += 100;
+            count.connections += 4;
+            count.entered(wasmqtt_codec::Version::V5);
+            count.packet(0xc0, 0);
             topics = tree.topics(tree.started + Duration::from_secs(step * 10), &count, &gauges);
         }
         assert_eq!(value(&topics, "publish/messages/received"), "36000");
@@ -177,14 +203,21 @@ mod tests {
         assert!((580.0..600.0).contains(&slow), "{slow}");
         assert_eq!(value(&topics, "uptime"), "3600 seconds");
         assert_eq!(value(&topics, "clients/disconnected"), "2");
+        assert_eq!(value(&topics, "load/connections/1min"), "6.00");
+        assert_eq!(value(&topics, "load/sockets/1min"), "24.00");
+        assert_eq!(value(&topics, "load/messages/sent/1min"), "12.00");
+        assert_eq!(value(&topics, "messages/sent"), "720");
+        assert_eq!(value(&topics, "shared_subscriptions/count"), "2");
         assert_eq!(value(&topics, "retained messages/count"), "1");
+        assert_eq!(value(&topics, "store/messages/count"), "1");
+        assert_eq!(value(&topics, "store/messages/bytes"), "99");
     }
 
     #[test]
     fn the_maximum_stays_when_clients_go() {
         let mut tree = Tree::new();
         let (now, count) = (Instant::now(), Counters::default());
-        let gauges = |connected| Gauges { connected, sessions: 9, subscriptions: 0, retained: 0 };
+        let gauges = |connected| Gauges { connected, sessions: 9, ..Gauges::default() };
         tree.topics(now, &count, &gauges(9));
         let topics = tree.topics(now, &count, &gauges(2));
         assert_eq!(value(&topics, "clients/maximum"), "9");

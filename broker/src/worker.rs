@@ -297,6 +297,7 @@ async fn work(number: usize, shared: Shared, mut inbox: mpsc::Receiver<Order>) {
                     publish_not_retained: local.lane.counters.not_retained,
                     publish_dropped: local.lane.counters.dropped,
                     publish_too_old: local.lane.counters.too_old,
+                    sessions_expired: local.lane.counters.expired_sessions,
                     ..local.counters.clone()
                 });
                 let _ = answer.send(counted.unwrap_or_default());

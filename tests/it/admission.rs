@@ -8,6 +8,7 @@ use wasmqtt_codec::{Connect, Version};
 
 use crate::harness::client::{bytes, connect_packet};
 use crate::harness::config::{OPEN, open_listener};
+use crate::harness::http;
 use crate::harness::{Broker, Client, PATIENCE};
 
 fn hello(id: &str) -> Vec<u8> {
@@ -151,4 +152,46 @@ fn a_reload_changes_the_bounds_of_newcomers() {
     let mut beyond = connect(&broker);
     let _ = beyond.write_all(&hello("beyond"));
     assert!(!is_in(&beyond));
+}
+
+/// What `/metrics` says of this sample.
+fn metric(broker: &Broker, sample: &str) -> Option<String> {
+    let text = http::get(broker.addr_of("[admin]"), "/metrics").body;
+    let line = text.lines().find_map(|line| line.strip_prefix(sample));
+    line.map(|value| value.trim().to_owned())
+}
+
+#[test]
+fn all_listeners_together_have_so_many_connections_and_whoever_is_turned_away_is_counted() {
+    let config = |total: u32| {
+        let listeners = [open_listener("one", ""), open_listener("two", "")].concat();
+        format!(
+            "{listeners}[limits]\nmax_connections_total = {total}\n[admin]\nbind = \"127.0.0.1:0\"\n"
+        )
+    };
+    let broker = Broker::start(&config(3));
+    let (one, two) = (broker.addr_of("one"), broker.addr_of("two"));
+    let inside = [(one, "a"), (two, "b"), (two, "c")]
+        .map(|(address, id)| Client::enter(address, Version::V5, id));
+    let turned_away = |listener: &str| {
+        let labels = format!("{{listener=\"{listener}\",limit=\"max_connections_total\"}}");
+        metric(&broker, &format!("wasmqtt_connections_turned_away_total{labels}"))
+    };
+    assert_eq!(turned_away("one").as_deref(), Some("0"));
+    let mark = broker.mark();
+    for _ in 0..2 {
+        let mut beyond = TcpStream::connect(one).unwrap();
+        beyond.set_read_timeout(Some(PATIENCE)).unwrap();
+        let _ = beyond.write_all(&hello("beyond"));
+        assert!(!is_in(&beyond));
+    }
+    let line = broker.wait_for(mark, "connections are closed at once");
+    assert_eq!(line.field("limit"), "max_connections_total");
+    assert_eq!(line.field("turned_away"), "1");
+    assert_eq!(turned_away("one").as_deref(), Some("2"));
+    assert_eq!(turned_away("two").as_deref(), Some("0"));
+    broker.reload(&config(4));
+    let mut late = Client::enter(one, Version::V5, "late");
+    late.ping();
+    drop(inside);
 }

@@ -86,11 +86,45 @@ fn a_client_that_publishes_too_fast_is_sent_away_where_the_operator_wants_it() {
     client.send_as_far_as_possible(&bytes(Version::V5, &[Packet::Publish(publish)]).repeat(50));
     assert_eq!(client.end(), Some(0x96));
 
-    // For those who come after a reload it is as that says.
+    // After a reload it is as that says.
     broker.reload(&limited("publish_bytes_rate = \"10KiB\"\npublish_rate = 1000"));
     let mut client = Client::enter(broker.addr(), Version::V5, "c");
     for _ in 0..3 {
         assert_eq!(client.publish(&Outgoing::new("a", "x".repeat(length))), 0x10);
     }
     client.ping();
+}
+
+#[test]
+fn a_reload_slows_down_a_flood_that_is_under_way_and_lets_it_go_on() {
+    for version in [Version::V311, Version::V5] {
+        let broker = Broker::start(&limited(""));
+        let mut reader = reader(&broker, "flood");
+        let mut flood = Client::enter(broker.addr(), version, "flood");
+        for number in 0..500 {
+            flood.publish(&Outgoing::new("flood", number.to_string()));
+        }
+        broker.reload(&limited("publish_rate = 5\nmax_subscriptions = 1"));
+        // Whatever it sends from its next turn on.
+        flood.ping();
+        let start = Instant::now();
+        for number in 500..520 {
+            flood.publish(&Outgoing::new("flood", number.to_string()));
+        }
+        // Five in what is left of the first second, and five in each of those that follow.
+        assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
+        assert_eq!(flood.subscribe("a", QoS::AtMostOnce), 0);
+        let refused = flood.subscribe("b", QoS::AtMostOnce);
+        assert!(refused >= 0x80, "{refused:#x}");
+
+        broker.reload(&limited("publish_bytes_rate = \"1KiB\""));
+        flood.ping();
+        // More than eight minutes' worth; they are over when the bound is.
+        let large = format!("520 {}", "x".repeat(512 << 10));
+        flood.publish(&Outgoing::new("flood", large));
+        broker.reload(&limited(""));
+        flood.ping();
+        read(&mut reader, 521);
+        assert_eq!(flood.subscribe("b", QoS::AtMostOnce), 0);
+    }
 }

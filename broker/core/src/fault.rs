@@ -50,8 +50,12 @@ pub enum Fault {
     SubscriptionIdentifiersNotSupported,
     /// A payload that is declared to be UTF-8 and is not.
     PayloadFormatInvalid,
-    /// More user properties than this listener takes.
+    /// More user properties, or longer ones, than this listener takes.
     TooManyUserProperties,
+    /// A payload larger than this listener takes.
+    PayloadTooLarge,
+    /// A property, of this name, longer than this listener takes.
+    PropertyTooLong(&'static str),
     /// A session expiry above zero in DISCONNECT after zero in CONNECT.
     SessionExpiryRaised,
     /// Nothing heard for one and a half times the keep alive [MQTT-3.1.2-22].
@@ -116,7 +120,9 @@ impl Fault {
                 ReasonCode::SubscriptionIdentifiersNotSupported
             }
             Fault::PayloadFormatInvalid => ReasonCode::PayloadFormatInvalid,
-            Fault::TooManyUserProperties => ReasonCode::QuotaExceeded,
+            Fault::TooManyUserProperties | Fault::PayloadTooLarge | Fault::PropertyTooLong(_) => {
+                ReasonCode::QuotaExceeded
+            }
             Fault::KeepAliveTimeout => ReasonCode::KeepAliveTimeout,
             Fault::IdentityExpired | Fault::ConnectionTimeOver => ReasonCode::MaximumConnectTime,
             Fault::PacketIdentifierInUse => ReasonCode::PacketIdentifierInUse,
@@ -168,6 +174,8 @@ impl fmt::Display for Fault {
             }
             Fault::PayloadFormatInvalid => f.write_str("payload declared to be UTF-8 is not"),
             Fault::TooManyUserProperties => f.write_str("more user properties than allowed"),
+            Fault::PayloadTooLarge => f.write_str("payload larger than allowed"),
+            Fault::PropertyTooLong(name) => write!(f, "{name} longer than allowed"),
             Fault::SessionExpiryRaised => f.write_str("session expiry raised at DISCONNECT"),
             Fault::KeepAliveTimeout => f.write_str("keep alive timeout"),
             Fault::IdentityExpired => f.write_str("identity expired"),

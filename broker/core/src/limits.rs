@@ -1,6 +1,7 @@
 //! Every bound of the core in one place, with its reason.
 
 use crate::features::Features;
+use crate::judge::IdentityLimits;
 
 /// What happens to a message that finds a full queue.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
@@ -159,6 +160,20 @@ pub struct Limits {
     /// User properties of one CONNECT, will, PUBLISH or SUBSCRIBE: each is handed to plugins and, with a message, sent
     /// to every subscriber. Beyond: 0x97.
     pub max_user_properties: u16,
+    /// Bytes of their names and values. Beyond: 0x97.
+    pub max_user_properties_bytes: u32,
+    /// Bytes of the payload of a PUBLISH or a will: every subscriber is sent it. Beyond: 0x97.
+    pub max_payload_size: u32,
+    /// Bytes of a content type. Beyond: 0x97.
+    pub max_content_type: u16,
+    /// Bytes of a response topic. Beyond: 0x97.
+    pub max_response_topic: u16,
+    /// Bytes of correlation data. Beyond: 0x97.
+    pub max_correlation_data: u16,
+    /// Longest delay of a will, in seconds: one that asks for longer gets this; 0 = no bound.
+    pub will_delay_max: u32,
+    /// SUBSCRIBE packets in one second; none = unlimited. Beyond: 0x97 for each of its filters.
+    pub subscribe_rate: Option<u32>,
     /// Filters of one SUBSCRIBE: each is a question to every authorizer, while other clients of the worker wait. Beyond:
     /// 0x97 for those that are too many.
     pub max_filters_per_subscribe: u32,
@@ -194,6 +209,13 @@ impl Default for Limits {
             connection_time_max: 0,
             max_sessions_per_name: 0,
             max_user_properties: 100,
+            max_user_properties_bytes: u32::MAX,
+            max_payload_size: u32::MAX,
+            max_content_type: u16::MAX,
+            max_response_topic: u16::MAX,
+            max_correlation_data: u16::MAX,
+            will_delay_max: 0,
+            subscribe_rate: None,
             max_filters_per_subscribe: 1000,
             flapping: Flapping::default(),
             failed_logins: FailedLogins::default(),
@@ -204,6 +226,36 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// These, for a client that is connected while the operator changes them to `next`. What CONNACK told it, and what
+    /// is looked at only when somebody enters, stays as it was.
+    pub fn revised(&self, next: &Self) -> Self {
+        Self {
+            max_packet_size: self.max_packet_size,
+            receive_maximum: self.receive_maximum,
+            topic_alias_maximum: self.topic_alias_maximum,
+            max_inflight: self.max_inflight,
+            session_expiry_max: self.session_expiry_max,
+            keep_alive_max: self.keep_alive_max,
+            keep_alive_min: self.keep_alive_min,
+            message_expiry_max: self.message_expiry_max,
+            message_expiry_default: self.message_expiry_default,
+            max_sessions_per_name: self.max_sessions_per_name,
+            flapping: self.flapping,
+            failed_logins: self.failed_logins,
+            auth: self.auth,
+            features: self.features,
+            ..*next
+        }
+    }
+
+    /// The delay of a will that asks for this one, in seconds.
+    pub fn will_delay(&self, asked: u32) -> u32 {
+        match self.will_delay_max {
+            0 => asked,
+            max => asked.min(max),
+        }
+    }
+
     /// The life of a message that asks for this one, in seconds; none = for ever.
     pub fn expiry(&self, asked: Option<u32>) -> Option<u32> {
         let default = Some(self.message_expiry_default).filter(|seconds| *seconds > 0);
@@ -211,6 +263,27 @@ impl Limits {
             (0, asked) => asked,
             (max, asked) => Some(asked.map_or(max, |asked| asked.min(max))),
         }
+    }
+}
+
+impl IdentityLimits {
+    /// The listener's limits, where these are not tighter.
+    pub(crate) fn tighten(&self, listener: &Limits) -> Limits {
+        let mut limits = *listener;
+        let lower = |bound: &mut u32, own: Option<u32>| *bound = own.unwrap_or(*bound).min(*bound);
+        lower(&mut limits.max_packet_size, self.maximum_packet_size.map(|size| size.max(1)));
+        lower(&mut limits.session_expiry_max, self.session_expiry);
+        // Less than one and nothing could ever be delivered.
+        lower(&mut limits.queue.messages, self.queued_messages.map(|messages| messages.max(1)));
+        lower(&mut limits.max_subscriptions, self.subscriptions);
+        if let Some(receive_maximum) = self.receive_maximum {
+            limits.receive_maximum = limits.receive_maximum.min(receive_maximum.max(1));
+        }
+        limits.publish_rate = match (limits.publish_rate, self.publish_rate) {
+            (Some(listener), Some(own)) => Some(listener.min(own)),
+            (listener, own) => listener.or(own),
+        };
+        limits
     }
 }
 

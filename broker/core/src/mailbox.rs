@@ -135,6 +135,14 @@ impl Mailbox {
         wake(inner);
     }
 
+    /// Its owner has another bound from now on. What waits beyond it gives way to what comes next.
+    pub(crate) fn set_bound(&self, owner: u64, bound: Queue) {
+        let mut inner = self.inner.lock();
+        if inner.owner == owner {
+            inner.bound = bound;
+        }
+    }
+
     /// The owner leaves; QoS 0 messages no longer wait here, unless the bound says that they do. Nothing happens when
     /// another one has taken it over.
     pub fn detach(&self, owner: u64) {

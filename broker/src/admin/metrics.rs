@@ -19,6 +19,8 @@ pub(super) struct Gauges<'a> {
     pub(super) connected: usize,
     /// By listener.
     pub(super) listeners: Vec<(&'a str, usize)>,
+    /// Connections that were closed at once, by listener and limit.
+    pub(super) turned_away: Vec<(&'a str, &'static str, u64)>,
     pub(super) sessions: usize,
     pub(super) subscriptions: usize,
     pub(super) retained: usize,
@@ -98,6 +100,11 @@ pub(super) fn broker(text: &mut Text, count: &Counters, gauges: &Gauges<'_>) {
     for (listener, connections) in &gauges.listeners {
         text.sample(name, &[("listener", listener)], connections);
     }
+    let name = "wasmqtt_connections_turned_away_total";
+    text.family(name, "counter", "Connections that were closed at once, by the limit reached.");
+    for (listener, limit, turned_away) in &gauges.turned_away {
+        text.sample(name, &[("listener", listener), ("limit", limit)], turned_away);
+    }
     traffic(text, count);
     clients(text, count);
 }
@@ -132,6 +139,8 @@ fn traffic(text: &mut Text, count: &Counters) {
     text.family(name, "counter", "Messages for a subscriber that it will not get.");
     text.sample(name, &[("reason", "queue-full")], count.publish_dropped);
     text.sample(name, &[("reason", "too-old")], count.publish_too_old);
+    text.sample(name, &[("reason", "expired")], count.publish_expired);
+    text.sample(name, &[("reason", "too-large")], count.publish_too_large);
 }
 
 fn clients(text: &mut Text, count: &Counters) {
@@ -178,9 +187,11 @@ mod tests {
             publish_refused: 3,
             publish_dropped: 8,
             publish_too_old: 9,
+            publish_expired: 10,
+            publish_too_large: 11,
             ..Counters::default()
         };
-        count.packet(0x32);
+        count.packet(0x32, 5);
         count.entered(Version::V311);
         count.refused(ReasonCode::NotAuthorized);
         count.left(Ending::Broker, ReasonCode::KeepAliveTimeout);
@@ -190,6 +201,7 @@ mod tests {
             uptime: Duration::from_millis(2_900),
             connected: 4,
             listeners: vec![("a", 1), ("b", 3)],
+            turned_away: vec![("a", "max_connections", 12)],
             sessions: 5,
             subscriptions: 6,
             retained: 7,
@@ -201,12 +213,15 @@ mod tests {
             "wasmqtt_uptime_seconds 2",
             "wasmqtt_connections 4",
             "wasmqtt_listener_connections{listener=\"b\"} 3",
+            "wasmqtt_connections_turned_away_total{listener=\"a\",limit=\"max_connections\"} 12",
             "wasmqtt_messages_refused_total 3",
             "wasmqtt_packets_received_total{type=\"publish\"} 1",
             "wasmqtt_packets_received_total{type=\"pingreq\"} 0",
             "wasmqtt_publish_packets_received_total{qos=\"1\"} 1",
             "wasmqtt_messages_dropped_total{reason=\"queue-full\"} 8",
             "wasmqtt_messages_dropped_total{reason=\"too-old\"} 9",
+            "wasmqtt_messages_dropped_total{reason=\"expired\"} 10",
+            "wasmqtt_messages_dropped_total{reason=\"too-large\"} 11",
             "wasmqtt_clients_connected_total{version=\"3.1.1\"} 1",
             "wasmqtt_clients_refused_total{reason=\"Not authorized\"} 1",
             "wasmqtt_clients_disconnected_total{by=\"broker\",reason=\"Keep Alive timeout\"} 1",

@@ -7,7 +7,7 @@ use super::model::{Broker, Config, Limits, Listener, Log, Plugin};
 /// When a change takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// With the reload; limits hold for new connections, everything else from the next packet on. A listener that is
+    /// With the reload; what CONNACK told a client stands for it, everything else holds from its next turn on. A listener that is
     /// elsewhere, or speaks something else, is closed and opened.
     Live,
     /// When the broker is started again.

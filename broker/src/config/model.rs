@@ -40,8 +40,8 @@ mod listener;
 mod network;
 mod tls;
 
-pub(in crate::config) use limits::Bound;
 pub use limits::{Auth, FailedLogins, Flapping, Limits, OnPublishRate, Overflow, Queue};
+pub(in crate::config) use limits::{Bound, Entries};
 pub(in crate::config) use listener::Switch;
 pub use listener::{
     Bind, DefaultAnswer, Features, Listener, OnDeniedPublish, OnDuplicate, Preset, Protocol,

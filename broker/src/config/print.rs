@@ -9,14 +9,15 @@ use serde_json::Value as Json;
 use super::{
     env,
     model::{
-        Admin, Bound, Broker, Config, Grants, Limits, Listener, Log, PemFile, Plugin, PluginLimits,
-        Protocol, Redirect, Switch, Tls, WebSocket,
+        Admin, Bound, Broker, Config, Entries, Grants, Listener, Log, PemFile, Plugin,
+        PluginLimits, Protocol, Redirect, Switch, Tls, WebSocket,
     },
     unit,
 };
 
 /// The configuration as one file without includes. Every key is there, set or not; a listener's limits
-/// only where they are tighter.
+/// only where they are tighter. Where a preset makes one looser than the default, `[limits]` has that, and the others say
+/// what they have.
 pub fn print(config: &Config) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
@@ -47,9 +48,10 @@ fn write(out: &mut String, config: &Config) -> fmt::Result {
         writeln!(out, "server_reference = {}", text(reference))?;
     }
     writeln!(out, "\n[limits]")?;
-    limits(out, &config.limits, None)?;
+    let global = loosest(config);
+    limits(out, &global, None)?;
     for listener in &config.listeners {
-        write_listener(out, listener, &config.limits)?;
+        write_listener(out, listener, &global)?;
     }
     for plugin in &config.plugins {
         write_plugin(out, plugin)?;
@@ -62,12 +64,24 @@ fn write(out: &mut String, config: &Config) -> fmt::Result {
     Ok(())
 }
 
+/// The limits that no listener's are looser than: a preset may have made them looser than the default.
+fn loosest(config: &Config) -> Entries {
+    let mut global = config.limits.entries();
+    for listener in &config.listeners {
+        for ((_, bound), (_, own)) in global.iter_mut().zip(listener.limits.entries()) {
+            if own.is_looser_than(*bound) {
+                *bound = own;
+            }
+        }
+    }
+    global
+}
+
 /// Those that differ from `global`, or all. Dotted keys make one table of the queue.
-fn limits(out: &mut String, limits: &Limits, global: Option<&Limits>) -> fmt::Result {
-    let global = global.map(Limits::entries);
-    for (at, (name, bound)) in limits.entries().into_iter().enumerate() {
-        let same = global.as_ref().and_then(|entries| entries.get(at)).map(|(_, bound)| *bound);
-        if same != Some(bound) {
+fn limits(out: &mut String, limits: &Entries, global: Option<&Entries>) -> fmt::Result {
+    for (at, (name, bound)) in limits.iter().enumerate() {
+        let same = global.and_then(|entries| entries.get(at)).map(|(_, bound)| *bound);
+        if same != Some(*bound) {
             let written = bound.to_string();
             let plain = matches!(bound, Bound::Count(_) | Bound::CountOrNone(_) | Bound::Flag(_));
             let written = if plain { written } else { text(&written) };
@@ -77,7 +91,7 @@ fn limits(out: &mut String, limits: &Limits, global: Option<&Limits>) -> fmt::Re
     Ok(())
 }
 
-fn write_listener(out: &mut String, listener: &Listener, global: &Limits) -> fmt::Result {
+fn write_listener(out: &mut String, listener: &Listener, global: &Entries) -> fmt::Result {
     writeln!(out, "\n[[listener]]")?;
     writeln!(out, "name = {}", text(&listener.name))?;
     writeln!(out, "protocol = \"{}\"", listener.protocol)?;
@@ -119,9 +133,10 @@ fn write_listener(out: &mut String, listener: &Listener, global: &Limits) -> fmt
             Switch::Words(words) => writeln!(out, "{key} = {}", list(&words))?,
         }
     }
-    if listener.limits != *global {
+    let own = listener.limits.entries();
+    if own != *global {
         writeln!(out, "[listener.limits]")?;
-        limits(out, &listener.limits, Some(global))?;
+        limits(out, &own, Some(global))?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod ask;
 mod enter;
 mod open;
 mod park;
+mod relimit;
 mod renew;
 mod taking_turns;
 mod turn;
@@ -86,7 +87,8 @@ impl Future for Life {
                     };
                     seat.end_handshake();
                     let shared = Shared::clone(&self.shared);
-                    let driver = Driver::new(wire, connection, seat.listener(), shared);
+                    let mut driver = Driver::new(wire, connection, seat.listener(), shared);
+                    driver.catch_up();
                     if seat.listener().is_closed() {
                         // While it entered, those who had were told.
                         let notice = Notice::Disconnect(ReasonCode::AdministrativeAction);

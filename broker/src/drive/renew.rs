@@ -67,7 +67,7 @@ impl Driver {
     }
 
     /// Moves the alarm where the connection's deadline has come nearer.
-    fn arm(&mut self) {
+    pub(super) fn arm(&mut self) {
         let Some(at) = self.connection.deadline() else { return };
         let at = self.shared.clock.instant(at);
         match &mut self.alarm {

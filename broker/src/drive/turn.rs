@@ -61,13 +61,14 @@ pub(super) struct Driver {
     // The same three as the connection's, which is borrowed while a packet is handed on.
     pub(super) client: Arc<Client>,
     pub(super) session: Arc<Session>,
-    limits: Arc<Limits>,
+    pub(super) limits: Arc<Limits>,
     pub(super) shared: Shared,
     /// An authentication that goes on beside everything else.
     pub(super) asking: Option<Asking<Step>>,
     /// Rings at the connection's deadline, or at one it had before.
     pub(super) alarm: Option<Pin<Box<Sleep>>>,
-    disconnect_on_denied: bool,
+    pub(super) disconnect_on_denied: bool,
+    pub(super) listener: Arc<Listener>,
     /// What was read ahead has not been looked at yet.
     pub(super) has_ahead: bool,
     pub(super) waits: Waits,
@@ -77,7 +78,7 @@ impl Driver {
     pub(super) fn new(
         wire: Wire,
         connection: Connection,
-        listener: &Listener,
+        listener: &Arc<Listener>,
         shared: Shared,
     ) -> Self {
         let alarm = connection
@@ -89,6 +90,7 @@ impl Driver {
             limits: Arc::clone(connection.limits()),
             has_ahead: !wire.kept().is_empty(),
             disconnect_on_denied: listener.settings.load().disconnect_on_denied,
+            listener: Arc::clone(listener),
             wire,
             connection,
             shared,
@@ -191,6 +193,7 @@ impl Driver {
             return Err(Ended::Fault(fault, departure));
         }
         if mailbox.take_rejudge(owner) {
+            self.relimit(local);
             self.rejudge(local);
         }
         Ok(())
@@ -222,11 +225,11 @@ impl Driver {
         let max = limits.max_packet_size;
         let fresh = scratch.get(..len).unwrap_or_default();
         wire.frames(fresh, max, |frame| {
-            let first = frame.first;
+            let (first, length) = (frame.first, frame.body.len());
             let taken = hand.receive(frame, out);
             // One that is put aside comes again; DISCONNECT ends the connection, and counts.
             if !matches!(taken, Ok(Taken::Not)) {
-                counters.packet(first);
+                counters.packet(first, length);
             }
             taken
         })?;
@@ -244,10 +247,15 @@ impl Driver {
         let broker = &self.shared.broker;
         broker.pull(lane, now, &self.session, owner, room, deliveries);
         self.shared.broker.screen(lane, now, &self.client, deliveries);
+        let before = out.len();
         let pumped = self.connection.pump(now, deliveries, out);
+        counters.publish_bytes_sent += (out.len() - before) as u64;
         if pumped.is_err() {
             self.shared.broker.give_back(now, &self.session, deliveries);
         }
+        let left_out = self.connection.take_left_out();
+        counters.publish_expired += u64::from(left_out.expired);
+        counters.publish_too_large += u64::from(left_out.too_large);
         counters.publish_sent += pumped? as u64;
         Ok(())
     }
@@ -398,6 +406,7 @@ impl Hand<'_> {
                     match aside.map(|aside| ask_subscribe(shared, aside)) {
                         None => {}
                         Some(Ok(answer)) => {
+                            self.connection.postpone_subscribe();
                             self.park(Parked::Subscribe(answer));
                             return Ok(Taken::Not);
                         }

@@ -4,6 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -28,9 +29,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// Time between two looks at who is still there, at first and at last.
 const LOOK: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
 
-/// Every listener that is open.
+/// Every listener that is open, and how many are connected through all of them.
 #[derive(Debug, Default)]
-pub(crate) struct Listeners(Mutex<State>);
+pub(crate) struct Listeners(Mutex<State>, Arc<AtomicUsize>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -95,7 +96,12 @@ impl Listeners {
                 }
                 None => {
                     let id = plan.number(&config.name)?;
-                    let listener = Arc::new(Listener::new(id, config.name.clone(), settings));
+                    let listener = Arc::new(Listener::new(
+                        id,
+                        config.name.clone(),
+                        settings,
+                        Arc::clone(&self.1),
+                    ));
                     let socket =
                         plan.closed.iter().find(|closed| closed.has_the_socket_of(&config));
                     let socket = socket.map(|closed| Arc::clone(&closed.socket));

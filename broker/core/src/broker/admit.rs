@@ -69,7 +69,7 @@ impl Broker {
             return Err(Refusal::new(ReasonCode::BadAuthenticationMethod));
         }
         let (client_id, assigned) = self.client_id(hello)?;
-        let limits = tighten(limits, &identity.limits);
+        let limits = identity.limits.tighten(limits);
         let keep_alive = keep_alive(connecting, &limits);
         if keep_alive != connecting.keep_alive && connecting.version != Version::V5 {
             // 3.x has no Server Keep Alive: a client that cannot be told is not let in.
@@ -135,6 +135,9 @@ impl Broker {
             response_information: identity
                 .response_information
                 .filter(|_| hello.request_response_information),
+            own: Some(identity.limits)
+                .filter(|own| *own != IdentityLimits::default())
+                .map(Box::new),
             limits: lane.share(limits),
         })
     }
@@ -281,7 +284,7 @@ fn judge_will(
         judge::authorize_will(&mut *lane.judge, now, client, &message)?;
     }
     let expiry = limits.expiry(request.expiry);
-    Ok(Box::new(Will { message, expiry, delay: request.delay }))
+    Ok(Box::new(Will { message, expiry, delay: limits.will_delay(request.delay) }))
 }
 
 /// Whether this client may have a session that is there.
@@ -309,24 +312,6 @@ fn no_place(full: Full) -> Refusal {
         Full::Name => "no more sessions for this name",
     };
     Refusal::new(ReasonCode::QuotaExceeded).because(reason)
-}
-
-fn tighten(listener: &Limits, own: &IdentityLimits) -> Limits {
-    let mut limits = *listener;
-    let lower = |bound: &mut u32, own: Option<u32>| *bound = own.unwrap_or(*bound).min(*bound);
-    lower(&mut limits.max_packet_size, own.maximum_packet_size.map(|size| size.max(1)));
-    lower(&mut limits.session_expiry_max, own.session_expiry);
-    // Less than one and nothing could ever be delivered.
-    lower(&mut limits.queue.messages, own.queued_messages.map(|messages| messages.max(1)));
-    lower(&mut limits.max_subscriptions, own.subscriptions);
-    if let Some(receive_maximum) = own.receive_maximum {
-        limits.receive_maximum = limits.receive_maximum.min(receive_maximum.max(1));
-    }
-    limits.publish_rate = match (limits.publish_rate, own.publish_rate) {
-        (Some(listener), Some(own)) => Some(listener.min(own)),
-        (listener, own) => listener.or(own),
-    };
-    limits
 }
 
 /// What holds, in seconds, instead of what the client asked for; 0 = none.

@@ -42,6 +42,7 @@ impl Broker {
             of_session(Kind::ClientDisconnected, session, state.client.as_ref()).coded(how.code)
         });
         if how.end_session || state.expiry == 0 {
+            lane.counters.expired_sessions += u64::from(!state.ended);
             if let Some((client, will)) = self.end(&mut lane.events, session, state, now) {
                 let _ = self.publish_will(lane, now, &client, will);
             }

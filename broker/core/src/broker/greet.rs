@@ -4,8 +4,8 @@ use wasmqtt_codec::ReasonCode;
 
 use super::Broker;
 use super::admit::{ASSIGNED, keep_alive};
-use crate::connection::check_format;
 use crate::connection::handshake::{Hello, Terms, WillRequest};
+use crate::connection::{check_format, check_size};
 use crate::fault::Fault;
 use crate::features::Features;
 use crate::judge::{Connecting, Refusal};
@@ -37,9 +37,9 @@ impl Broker {
             .as_ref()
             .map_or(0, |will| will.properties.as_view().user_properties().iter().count());
         if hello.connecting.user_properties.len() > most || left > most {
-            let fault = Fault::TooManyUserProperties;
-            return Err(Refusal::new(fault.reason()).because(fault.to_string()));
+            return Err(refused(&Fault::TooManyUserProperties));
         }
+        check_size_of(hello, limits).map_err(|fault| refused(&fault))?;
         hello.will.as_ref().map_or(Ok(()), |will| check_will(will, features))?;
         let connecting = &hello.connecting;
         hello.check_connack(&Terms {
@@ -54,6 +54,22 @@ impl Broker {
 /// Whose connects are counted: a client identifier under a name. Neither holds U+0000 [MQTT-1.5.4-2].
 pub(super) fn inmate(client_id: &str, name: Option<&str>) -> String {
     name.map_or_else(|| client_id.to_owned(), |name| format!("{client_id}\0{name}"))
+}
+
+fn refused(fault: &Fault) -> Refusal {
+    Refusal::new(fault.reason()).because(fault.to_string())
+}
+
+/// How much CONNECT and the will in it may carry.
+fn check_size_of(hello: &Hello, limits: &Limits) -> Result<(), Fault> {
+    let own = hello.connecting.user_properties.iter();
+    let bytes: usize = own.map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > limits.max_user_properties_bytes as usize {
+        return Err(Fault::TooManyUserProperties);
+    }
+    let Some(will) = &hello.will else { return Ok(()) };
+    let properties = will.properties.as_view();
+    check_size(limits, properties, properties.encoded_len(), &will.payload)
 }
 
 /// A client identifier that connects too often.

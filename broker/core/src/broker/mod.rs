@@ -10,6 +10,7 @@ mod jail;
 mod logins;
 mod publish;
 mod rejudge;
+mod relimit;
 mod renew;
 mod subscribe;
 
@@ -69,6 +70,8 @@ pub struct Counters {
     pub not_retained: u64,
     /// Copies that waited in a mailbox for too long.
     pub too_old: u64,
+    /// Stored sessions that ended because their time was over.
+    pub expired_sessions: u64,
 }
 
 impl Lane {
@@ -168,9 +171,19 @@ impl Broker {
         self.router.subscriptions()
     }
 
+    /// Those of them that are shared.
+    pub fn shared_subscriptions(&self) -> usize {
+        self.router.shared_subscriptions()
+    }
+
     /// Retained messages.
     pub fn retained(&self) -> usize {
         self.router.retained_len()
+    }
+
+    /// Bytes of the retained messages, as they are bounded.
+    pub fn retained_bytes(&self) -> usize {
+        self.router.retained_bytes()
     }
 
     /// Levels that the filters of all subscriptions are made of, each counted once per place in the tree.

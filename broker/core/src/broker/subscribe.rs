@@ -9,7 +9,7 @@ use wasmqtt_codec::{
 
 use super::{Broker, Granted, Lane};
 use crate::client::Client;
-use crate::connection::Subscribed;
+use crate::connection::{Subscribed, check_user_properties};
 use crate::judge::{self, Refusal};
 use crate::limits::Limits;
 use crate::observe::{Event, Kind};
@@ -45,7 +45,9 @@ impl Broker {
         granted: Option<&Granted>,
     ) -> Subscribed {
         let holder = Holder { client, session, limits, granted };
-        let crowded = subscribe.user_properties.iter().count() > limits.max_user_properties.into();
+        let properties = subscribe.user_properties;
+        let crowded = properties.iter().count() > limits.max_user_properties.into()
+            || check_user_properties(limits, properties, usize::MAX).is_err();
         let most = if crowded { 0 } else { limits.max_filters_per_subscribe as usize };
         let mut explained = None;
         let grant = |(at, subscription): (usize, &Subscription<'_>)| {

@@ -13,7 +13,7 @@ use super::Connection;
 use super::exchange::{Authentication, Data};
 use crate::client::{Client, ListenerId, Transport};
 use crate::fault::Fault;
-use crate::judge::{Connecting, Refusal};
+use crate::judge::{Connecting, IdentityLimits, Refusal};
 use crate::limits::Limits;
 use crate::session::Session;
 use crate::time::Moment;
@@ -213,6 +213,8 @@ pub struct Admission {
     pub keep_alive: u16,
     /// Listener and identity, whichever is tighter.
     pub limits: Arc<Limits>,
+    /// What of them the identity says; none = nothing.
+    pub own: Option<Box<IdentityLimits>>,
     /// When the identity expires.
     pub expires_at: Option<Moment>,
     /// For CONNACK.

@@ -5,7 +5,7 @@ use wasmqtt_codec::{
     QoS, ReasonCode, Subscribe, Unsubscribe, Version, decode,
 };
 
-use super::{Connection, Departure};
+use super::{Connection, Departure, check_size};
 use crate::fault::Fault;
 use crate::judge::{Question, Refusal};
 use crate::message::{Origin, Parts};
@@ -68,7 +68,7 @@ impl Connection {
             Packet::PubRec(ack) => self.pubrec(now, &ack, out),
             Packet::PubRel(ack) => self.pubrel(&ack, out),
             Packet::PubComp(ack) => self.settle(now, &ack, Expected::PubComp, out),
-            Packet::Subscribe(subscribe) => self.subscribe(subscribe),
+            Packet::Subscribe(subscribe) => self.subscribe(now, subscribe, out),
             Packet::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe),
             Packet::PingReq => {
                 out.extend_from_slice(&PINGRESP);
@@ -156,21 +156,23 @@ impl Connection {
         {
             return Err(Fault::TooManyUserProperties);
         }
+        check_size(&self.limits, publish.properties.message, properties, publish.payload)?;
         if self.limits.features.validate_payload_format {
             check_format(publish.properties.message, publish.payload)?;
         }
         Ok(())
     }
 
-    /// Answers a publication that is not to be published. Without an answer, with QoS 0, the connection ends: the
-    /// client could not be told otherwise.
+    /// Answers a publication that is not to be published. Without an answer, with QoS 0, or one that says so, before MQTT 5,
+    /// the connection ends: the client could not be told otherwise.
     fn refuse(
         &self,
         publish: &Publish<'_>,
         fault: Fault,
         out: &mut Vec<u8>,
     ) -> Result<Inbound<'static>, Fault> {
-        let Some(id) = publish.packet_id else { return Err(fault) };
+        let id = publish.packet_id.filter(|_| self.version == Version::V5);
+        let Some(id) = id else { return Err(fault) };
         let refusal = Refusal::new(fault.reason()).because(fault.to_string());
         let kind = match publish.qos {
             QoS::ExactlyOnce => PacketType::PubRec,

@@ -7,6 +7,7 @@
 mod alias;
 mod assigned;
 mod close;
+mod content;
 mod exchange;
 pub mod handshake;
 mod inbound;
@@ -22,6 +23,7 @@ use wasmqtt_codec::{PacketId, ReasonCode, Version};
 
 use crate::client::Client;
 use crate::fault::Fault;
+use crate::judge::IdentityLimits;
 use crate::limits::{ASSIGNED_ALIASES, Limits};
 use crate::mailbox::Notice;
 use crate::session::Session;
@@ -31,9 +33,12 @@ use assigned::Assigned;
 use exchange::Authentication;
 use handshake::{Admission, Hello};
 use rate::Rate;
+use subscriptions::Subscribes;
 
+pub(crate) use content::{check_size, check_user_properties};
 pub(crate) use inbound::check_format;
 pub use inbound::{Inbound, Publication};
+pub use outbound::LeftOut;
 pub use subscriptions::Subscribed;
 
 /// How a connection ended, for [`Broker::depart`](crate::broker::Broker::depart).
@@ -71,8 +76,8 @@ pub struct Connection {
     /// Since when the broker does not read, or was last excused for it.
     deaf_since: Option<Moment>,
     expires_at: Option<Moment>,
-    /// When it has lasted as long as it may.
-    over_at: Option<Moment>,
+    /// When it was let in.
+    began_at: Moment,
     session_expiry: u32,
     /// Largest packet the client takes, in bytes.
     largest: usize,
@@ -86,7 +91,12 @@ pub struct Connection {
     /// None when the client takes no aliases.
     assigned: Option<Box<Assigned>>,
     limits: Arc<Limits>,
+    /// What of them is its own.
+    own: Option<Box<IdentityLimits>>,
     rate: Rate,
+    subscribes: Subscribes,
+    /// What was not sent since somebody asked.
+    left_out: LeftOut,
     /// Of a client that named a method in CONNECT.
     authentication: Option<Box<Authentication>>,
 }
@@ -102,10 +112,7 @@ impl Connection {
             heard_at: now,
             deaf_since: None,
             expires_at: admission.expires_at,
-            over_at: match admission.limits.connection_time_max {
-                0 => None,
-                seconds => Some(now.after_secs(seconds)),
-            },
+            began_at: now,
             session_expiry: admission.session_expiry,
             largest: hello.largest(),
             window: usize::from(window),
@@ -114,7 +121,10 @@ impl Connection {
             aliases: Aliases::new(admission.limits.topic_alias_maximum),
             assigned: Assigned::new(hello.topic_alias_maximum.min(ASSIGNED_ALIASES)).map(Box::new),
             limits: admission.limits,
+            own: admission.own,
             rate: Rate::default(),
+            subscribes: Subscribes::default(),
+            left_out: LeftOut::default(),
             authentication: hello.standing(now, &admission.client.id),
             client: admission.client,
             session: admission.session,
@@ -142,6 +152,27 @@ impl Connection {
         &self.limits
     }
 
+    /// What it may use once its listener has these limits; none = nothing changes. What it was told in CONNACK stands.
+    pub fn revised(&self, listener: &Limits) -> Option<Limits> {
+        let next = match &self.own {
+            Some(own) => self.limits.revised(&own.tighten(listener)),
+            None => self.limits.revised(listener),
+        };
+        (next != *self.limits).then_some(next)
+    }
+
+    /// It may use this from now on.
+    pub(crate) fn revise(&mut self, limits: Arc<Limits>) {
+        let rates = |limits: &Limits| {
+            (limits.publish_rate, limits.publish_bytes_rate, limits.on_publish_rate)
+        };
+        if rates(&self.limits) != rates(&limits) {
+            // What was too much for one rate says nothing about another.
+            self.rate = Rate::default();
+        }
+        self.limits = limits;
+    }
+
     /// How many messages with QoS 1 or 2 it has room for.
     pub fn room(&self) -> usize {
         self.room
@@ -150,7 +181,7 @@ impl Connection {
     /// When [`Connection::overdue`] is worth asking, unless a packet comes before; none = never.
     pub fn deadline(&self) -> Option<Moment> {
         let silent = (!self.keep_alive.is_zero()).then(|| self.heard_at.after(self.keep_alive));
-        [silent, self.expires_at, self.exchange_deadline(), self.over_at]
+        [silent, self.expires_at, self.exchange_deadline(), self.over_at()]
             .into_iter()
             .flatten()
             .min()
@@ -192,7 +223,7 @@ impl Connection {
         if self.expires_at.is_some_and(|at| at <= now) {
             return Some(Fault::IdentityExpired);
         }
-        if self.over_at.is_some_and(|at| at <= now) {
+        if self.over_at().is_some_and(|at| at <= now) {
             return Some(Fault::ConnectionTimeOver);
         }
         if self.exchange_deadline().is_some_and(|at| at <= now) {
@@ -200,6 +231,14 @@ impl Connection {
         }
         let silent = !self.keep_alive.is_zero() && self.heard_at.after(self.keep_alive) <= now;
         silent.then_some(Fault::KeepAliveTimeout)
+    }
+
+    /// When it has lasted as long as it may.
+    fn over_at(&self) -> Option<Moment> {
+        match self.limits.connection_time_max {
+            0 => None,
+            seconds => Some(self.began_at.after_secs(seconds)),
+        }
     }
 
     /// What a notice in the mailbox means for this connection.

@@ -14,7 +14,29 @@ use crate::mailbox::Delivery;
 use crate::session::inflight::Stage;
 use crate::time::Moment;
 
+/// Messages that were taken from the mailbox and not sent.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct LeftOut {
+    /// Their time was over.
+    pub expired: u32,
+    /// They are larger than the client takes.
+    pub too_large: u32,
+}
+
 impl Connection {
+    /// What was left out since this was asked before.
+    pub fn take_left_out(&mut self) -> LeftOut {
+        std::mem::take(&mut self.left_out)
+    }
+
+    #[cold]
+    fn leave_out(&mut self, now: Moment, delivery: &Delivery) {
+        match delivery.message.is_expired(now) {
+            true => self.left_out.expired += 1,
+            false => self.left_out.too_large += 1,
+        }
+    }
+
     /// Encodes what was pulled from the mailbox, in order. Messages whose time is over, or that are larger than the
     /// client takes, are left out as if they had been sent [MQTT-3.1.2-25]. Returns how many went out.
     pub fn pump(
@@ -27,7 +49,11 @@ impl Connection {
         let acknowledged = deliveries.iter().any(|delivery| delivery.qos != QoS::AtMostOnce);
         if !acknowledged {
             for delivery in deliveries.drain(..) {
-                sent += usize::from(self.send(now, &delivery, None, false, out));
+                if self.send(now, &delivery, None, false, out) {
+                    sent += 1;
+                } else {
+                    self.leave_out(now, &delivery);
+                }
             }
             return Ok(sent);
         }
@@ -36,13 +62,19 @@ impl Connection {
         self.check_attached(&state)?;
         for delivery in deliveries.drain(..) {
             if delivery.qos == QoS::AtMostOnce {
-                sent += usize::from(self.send(now, &delivery, None, false, out));
+                if self.send(now, &delivery, None, false, out) {
+                    sent += 1;
+                } else {
+                    self.leave_out(now, &delivery);
+                }
                 continue;
             }
             let id = state.inflight.next_id();
             if id.is_some() && self.send(now, &delivery, id, false, out) {
                 state.inflight.insert(delivery);
                 sent += 1;
+            } else {
+                self.leave_out(now, &delivery);
             }
         }
         self.room = state.inflight.room(self.window);
@@ -78,6 +110,7 @@ impl Connection {
                 None => continue,
             };
             if !sent {
+                self.left_out.too_large += 1;
                 // Larger than this client takes: done with, as if it had been sent [MQTT-3.1.2-25].
                 inflight.forget(id);
             }

@@ -7,6 +7,7 @@ use wasmqtt_codec::{PacketId, PacketType, ReasonCode, SubAck, Subscribe, UnsubAc
 use super::{Connection, Inbound};
 use crate::fault::Fault;
 use crate::judge::Refusal;
+use crate::time::Moment;
 
 /// What became of SUBSCRIBE.
 #[derive(Clone, Debug)]
@@ -17,16 +18,54 @@ pub struct Subscribed {
     pub explained: Option<Refusal>,
 }
 
+/// SUBSCRIBE packets of the current second.
+#[derive(Debug, Default)]
+pub(super) struct Subscribes {
+    /// The lower bits of its number.
+    second: u32,
+    count: u32,
+}
+
+impl Subscribes {
+    /// Counts one; false when it is one too many.
+    fn count(&mut self, now: Moment, rate: u32) -> bool {
+        let second = (now.0 / 1000) as u32;
+        if self.second != second {
+            *self = Self { second, count: 0 };
+        }
+        self.count = self.count.saturating_add(1);
+        self.count <= rate
+    }
+}
+
 impl Connection {
     /// An identifier that an open publication has is taken all the same: it cannot be mistaken for that, and more clients
     /// count each kind of packet on its own than mean harm.
-    pub(super) fn subscribe<'a>(&self, subscribe: Subscribe<'a>) -> Result<Inbound<'a>, Fault> {
+    pub(super) fn subscribe<'a>(
+        &mut self,
+        now: Moment,
+        subscribe: Subscribe<'a>,
+        out: &mut Vec<u8>,
+    ) -> Result<Inbound<'a>, Fault> {
         let offered = self.limits.features.subscription_identifiers;
         if subscribe.subscription_identifier.is_some() && !offered {
             return Err(Fault::SubscriptionIdentifiersNotSupported);
         }
         self.check_answer(subscribe.subscriptions.len())?;
+        if self.limits.subscribe_rate.is_some_and(|rate| !self.subscribes.count(now, rate)) {
+            let refusal = Refusal::new(ReasonCode::QuotaExceeded)
+                .because("more SUBSCRIBE packets in a second than allowed");
+            let codes = subscribe.subscriptions.iter().map(|_| refusal.code).collect();
+            let answer = Subscribed { codes, explained: Some(refusal) };
+            self.subscribed(subscribe.packet_id, &answer, out);
+            return Ok(Inbound::Settled);
+        }
         Ok(Inbound::Subscribe(subscribe))
+    }
+
+    /// The SUBSCRIBE that was received last is not answered: it is received again, and counts then.
+    pub fn postpone_subscribe(&mut self) {
+        self.subscribes.count = self.subscribes.count.saturating_sub(1);
     }
 
     pub(super) fn unsubscribe<'a>(

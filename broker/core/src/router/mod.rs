@@ -264,9 +264,19 @@ impl Router {
         self.trie.read().subscriptions()
     }
 
+    /// Members of share groups, once for each filter.
+    pub(crate) fn shared_subscriptions(&self) -> usize {
+        self.trie.read().shared_subscriptions()
+    }
+
     /// Retained messages in the store.
     pub(crate) fn retained_len(&self) -> usize {
         self.retained.read().len()
+    }
+
+    /// Their bytes, as they are bounded.
+    pub(crate) fn retained_bytes(&self) -> usize {
+        self.retained.read().bytes()
     }
 
     /// Nodes of the trie besides its root: none when nobody has a subscription.

@@ -196,6 +196,10 @@ impl Retained {
     pub(crate) fn len(&self) -> usize {
         self.count
     }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 #[cfg(test)]

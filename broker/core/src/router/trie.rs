@@ -47,6 +47,8 @@ pub(crate) struct Trie {
     levels: Levels<Holders>,
     /// Subscriptions, members of share groups included.
     count: usize,
+    /// Those of them that are members of share groups.
+    shared: usize,
     strategy: SharedStrategy,
     /// By share name: those whose groups choose otherwise.
     named: HashMap<Box<str>, SharedStrategy, RandomState>,
@@ -68,6 +70,7 @@ impl Trie {
         Self {
             levels: Levels::default(),
             count: 0,
+            shared: 0,
             strategy,
             named: HashMap::default(),
             groups: seed,
@@ -91,6 +94,7 @@ impl Trie {
             Some(name) => self.join(id, pattern, name, subscriber),
         };
         self.count += usize::from(is_new);
+        self.shared += usize::from(is_new && share.is_some());
     }
 
     fn join(&mut self, id: NodeId, pattern: &str, name: &str, subscriber: Subscriber) -> bool {
@@ -147,6 +151,11 @@ impl Trie {
         self.count
     }
 
+    /// Those of them that are members of share groups.
+    pub(crate) fn shared_subscriptions(&self) -> usize {
+        self.shared
+    }
+
     /// Takes a subscription away. False when this session had none here.
     pub(crate) fn remove(&mut self, pattern: &str, share: Option<&str>, key: u64) -> bool {
         let Some(id) = self.levels.find(pattern) else { return false };
@@ -158,6 +167,7 @@ impl Trie {
             Some(name) => self.leave(id, name, key),
         };
         self.count -= usize::from(removed);
+        self.shared -= usize::from(removed && share.is_some());
         self.levels.prune(id);
         removed
     }
@@ -238,7 +248,7 @@ mod tests {
         trie.insert("a/b/c", None, subscriber(1));
         trie.insert("a/b", Some("group"), subscriber(2));
         trie.insert("a/b", Some("group"), subscriber(2));
-        assert_eq!(trie.subscriptions(), 2);
+        assert_eq!((trie.subscriptions(), trie.shared_subscriptions()), (2, 0));
         assert!(!trie.remove("a/b/c", None, 2));
         assert!(!trie.remove("a/b", None, 2));
         assert!(trie.remove("a/b/c", None, 1));

@@ -6,6 +6,7 @@
 mod abuse;
 mod aside;
 mod auth;
+mod contents;
 mod delivery;
 mod entrance;
 mod events;
@@ -23,6 +24,7 @@ mod races;
 mod redispatch;
 mod refusals;
 mod rejudge;
+mod relimit;
 mod replay;
 mod resume;
 mod retained;

@@ -105,6 +105,19 @@ impl<'a> Fields<'a> {
         place
     }
 
+    /// Whether the value under a dotted path is set.
+    pub(super) fn holds(&self, path: &str) -> bool {
+        let mut table = self.table;
+        path.split('.').all(|key| {
+            let found = table.and_then(|table| table.get(key));
+            table = match found.map(|entry| &entry.node.value) {
+                Some(Value::Table(table)) => Some(table),
+                _ => None,
+            };
+            found.is_some()
+        })
+    }
+
     /// Whether it is set, to whatever it may be.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))

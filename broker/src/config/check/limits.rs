@@ -1,9 +1,12 @@
-//! `[limits]` and `[listener.limits]`: ranges, and that a listener only tightens.
+//! `[limits]` and `[listener.limits]`: ranges, that a listener only tightens, and that none makes another vain.
 
 use std::time::Duration;
 
 use super::{
-    super::model::{Auth, FailedLogins, Flapping, Limits, OnPublishRate, Overflow, Preset, Queue},
+    super::{
+        model::{Auth, FailedLogins, Flapping, Limits, OnPublishRate, Overflow, Preset, Queue},
+        unit,
+    },
     fields::{Fields, Reporter},
     preset,
 };
@@ -12,38 +15,101 @@ const GIB: u64 = 1 << 30;
 /// In seconds.
 const YEAR: u64 = 365 * 24 * 60 * 60;
 
+/// `[limits]`, and what of it is written there.
+pub(super) struct Global {
+    pub(super) limits: Limits,
+    written: Vec<&'static str>,
+}
+
+impl Default for Global {
+    fn default() -> Self {
+        Self { limits: Limits::default(), written: Vec::new() }
+    }
+}
+
+impl Global {
+    /// Whether somebody wrote this limit, or it has its default.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.written.contains(&name)
+    }
+}
+
 /// `[limits]`.
-pub(super) fn global(mut fields: Fields<'_>) -> Limits {
+pub(super) fn global(mut fields: Fields<'_>, reporter: &Reporter<'_>) -> Global {
     let limits = read(&mut fields, &Limits::default());
+    contradictions(&fields, &limits, "limits", reporter);
+    let names = limits.entries().map(|(name, _)| name);
+    let written = names.into_iter().filter(|name| fields.holds(name)).collect();
     fields.finish();
-    limits
+    Global { limits, written }
 }
 
 /// `[listener.limits]`. `global` is None when that could not be read; then nothing is compared to it.
 pub(super) fn listener(
     mut fields: Fields<'_>,
     preset: Option<Preset>,
-    global: Option<&Limits>,
+    global: Option<&Global>,
     reporter: &Reporter<'_>,
 ) -> Limits {
-    let base = global.cloned().unwrap_or_default();
     for key in Limits::BROKER_WIDE {
         if let Some(entry) = fields.entry(key) {
             let message = format!("`{key}` holds for the whole broker, not for one listener");
             reporter.error(entry.key, message, Some("set it in [limits]".into()));
         }
     }
-    let limits = read(&mut fields, &preset::limits(preset, &base));
-    for ((name, own), (_, bound)) in limits.entries().into_iter().zip(base.entries()) {
+    let default = Global::default();
+    let base = preset::limits(preset, global.unwrap_or(&default));
+    let limits = read(&mut fields, &base);
+    let bounds = global.unwrap_or(&default).limits.entries();
+    let all = limits.entries().into_iter().zip(base.entries()).zip(bounds);
+    for (((name, own), (_, base)), (_, bound)) in all {
         let broker_wide = Limits::BROKER_WIDE.contains(&name);
+        // A preset may be looser than what nobody wrote.
+        let bound = if base.is_looser_than(bound) { base } else { bound };
         if global.is_some() && !broker_wide && own.is_looser_than(bound) {
             let message = format!("`listener.limits.{name}` is looser than `limits.{name}`");
             let help = format!("at most {bound} here, or raise it in [limits]");
             reporter.error(fields.place_of(name), message, Some(help));
         }
     }
+    if global.is_some_and(|global| !contradicts(&global.limits)) {
+        contradictions(&fields, &limits, "listener.limits", reporter);
+    }
     fields.finish();
     limits
+}
+
+/// Pairs of a bound, zero meaning none, and what must not be above it.
+fn pairs(limits: &Limits) -> [(&'static str, Duration, &'static str, Duration); 2] {
+    let Limits { keep_alive_min, keep_alive_max, .. } = *limits;
+    let Limits { message_expiry_default, message_expiry_max, .. } = *limits;
+    [
+        ("keep_alive_min", keep_alive_min, "keep_alive_max", keep_alive_max),
+        (
+            "message_expiry_default",
+            message_expiry_default,
+            "message_expiry_max",
+            message_expiry_max,
+        ),
+    ]
+}
+
+fn contradicts(limits: &Limits) -> bool {
+    pairs(limits).into_iter().any(|(_, own, _, most)| !most.is_zero() && own > most)
+}
+
+/// Reports limits of which one could never be had because of another.
+fn contradictions(fields: &Fields<'_>, limits: &Limits, table: &str, reporter: &Reporter<'_>) {
+    for (name, own, bound, most) in pairs(limits) {
+        if most.is_zero() || own <= most {
+            continue;
+        }
+        let (own, most) = (unit::duration(own), unit::duration(most));
+        let message = format!("`{table}.{name}` ({own}) is above `{table}.{bound}` ({most})");
+        let place = if fields.holds(name) { name } else { bound };
+        let help = format!("lower `{name}`, or raise `{bound}`");
+        reporter.error(fields.place_of(place), message, Some(help));
+    }
 }
 
 /// What is not set is as in `base`.
@@ -100,6 +166,24 @@ fn read(fields: &mut Fields<'_>, base: &Limits) -> Limits {
         max_user_properties: fields
             .count("max_user_properties", 0..=u16::MAX)
             .unwrap_or(base.max_user_properties),
+        max_user_properties_bytes: fields
+            .size("max_user_properties_bytes", 0..=268_435_455)
+            .unwrap_or(base.max_user_properties_bytes),
+        max_payload_size: fields
+            .size("max_payload_size", 0..=268_435_455)
+            .unwrap_or(base.max_payload_size),
+        max_content_type: fields
+            .size("max_content_type", 0..=u16::MAX)
+            .unwrap_or(base.max_content_type),
+        max_response_topic: fields
+            .size("max_response_topic", 0..=u16::MAX)
+            .unwrap_or(base.max_response_topic),
+        max_correlation_data: fields
+            .size("max_correlation_data", 0..=u16::MAX)
+            .unwrap_or(base.max_correlation_data),
+        will_delay_max: fields
+            .seconds("will_delay_max", seconds(0, u32::MAX.into()))
+            .unwrap_or(base.will_delay_max),
         message_expiry_max: fields
             .seconds("message_expiry_max", seconds(0, u32::MAX.into()))
             .unwrap_or(base.message_expiry_max),
@@ -116,6 +200,9 @@ fn read(fields: &mut Fields<'_>, base: &Limits) -> Limits {
         on_publish_rate: fields
             .word("on_publish_rate", OnPublishRate::WORDS)
             .unwrap_or(base.on_publish_rate),
+        subscribe_rate: fields
+            .count("subscribe_rate", 0..=10_000_000)
+            .unwrap_or(base.subscribe_rate),
         connect_rate: fields.count("connect_rate", 0..=10_000_000).unwrap_or(base.connect_rate),
         max_sessions_per_name: fields
             .count("max_sessions_per_name", 0..=1_000_000)
@@ -126,6 +213,9 @@ fn read(fields: &mut Fields<'_>, base: &Limits) -> Limits {
         max_authentications: fields
             .count("max_authentications", 1..=1_000_000)
             .unwrap_or(base.max_authentications),
+        max_connections_total: fields
+            .count("max_connections_total", 0..=100_000_000)
+            .unwrap_or(base.max_connections_total),
         max_sessions: fields.count("max_sessions", 1..=100_000_000).unwrap_or(base.max_sessions),
         max_retained_messages: fields
             .count("max_retained_messages", 1..=100_000_000)

@@ -4,13 +4,12 @@ use std::net::SocketAddr;
 
 use super::{
     super::{
-        model::{
-            Bind, DefaultAnswer, Limits, Listener, Location, OnDeniedPublish, Preset, Protocol,
-        },
+        model::{Bind, DefaultAnswer, Listener, Location, OnDeniedPublish, Preset, Protocol},
         problem::{Place, quote},
     },
     features,
     fields::{Fields, Reporter, Text, suggestion},
+    limits::Global,
     name, preset, tls, transport,
 };
 
@@ -26,7 +25,7 @@ struct Found {
 /// `plugins` are the names that are declared, whether or not the rest of their declaration is right.
 pub(super) fn listeners(
     root: &mut Fields<'_>,
-    global: Option<&Limits>,
+    global: Option<&Global>,
     plugins: &[Text<'_>],
     reporter: &Reporter<'_>,
 ) -> Vec<Listener> {
@@ -66,7 +65,7 @@ pub(super) fn listeners(
 
 fn listener(
     mut fields: Fields<'_>,
-    global: Option<&Limits>,
+    global: Option<&Global>,
     plugins: &[Text<'_>],
     reporter: &Reporter<'_>,
 ) -> Listener {

@@ -40,7 +40,7 @@ pub(super) fn check(document: Document) -> Result<(Config, Vec<Problem>), Report
 
     let mut broker_fields = fields.table("broker");
     let before = reporter.errors();
-    let limits = limits::global(fields.table("limits"));
+    let limits = limits::global(fields.table("limits"), &reporter);
     let readable = (reporter.errors() == before).then_some(&limits);
     let (plugins, names) = plugin::plugins(&mut fields, &reporter);
     let observe = listener::chain(&mut broker_fields, "broker", "observe", &names, &reporter);
@@ -62,7 +62,7 @@ pub(super) fn check(document: Document) -> Result<(Config, Vec<Problem>), Report
     }
     let config = Config {
         broker,
-        limits,
+        limits: limits.limits,
         listeners,
         plugins,
         log,

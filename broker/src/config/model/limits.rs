@@ -51,6 +51,19 @@ pub struct Limits {
     pub max_filters_per_subscribe: u32,
     /// User properties of one CONNECT, will, PUBLISH or SUBSCRIBE. 0 to 65 535. Default 100.
     pub max_user_properties: u16,
+    /// Bytes of the names and values of these; 0 = as the packet has room for. At most 268 435 455. Default 0.
+    pub max_user_properties_bytes: u32,
+    /// Bytes of the payload of a publication or will; 0 = as the packet has room for. At most 268 435 455. Default 0.
+    pub max_payload_size: u32,
+    /// Bytes of a content type. Default 65 535, the most MQTT can carry.
+    pub max_content_type: u16,
+    /// Bytes of a response topic. Default 65 535.
+    pub max_response_topic: u16,
+    /// Bytes of correlation data. Default 65 535.
+    pub max_correlation_data: u16,
+    /// Longest delay of a will, whole seconds: one that asks for longer gets this; zero = no bound. At most
+    /// 4 294 967 295 s. Default zero.
+    pub will_delay_max: Duration,
     /// Longest life of a message, whole seconds: one that asks for longer, or for ever, gets this; zero = none.
     /// At most 4 294 967 295 s. Default zero.
     pub message_expiry_max: Duration,
@@ -64,6 +77,8 @@ pub struct Limits {
     pub publish_bytes_rate: u32,
     /// What becomes of a client that publishes faster. Default throttle.
     pub on_publish_rate: OnPublishRate,
+    /// SUBSCRIBE packets of one client in a second; 0 = no bound. At most 10 000 000. Default 0.
+    pub subscribe_rate: u32,
     /// CONNECTs of one listener in a second; 0 = no bound. At most 10 000 000. Default 0.
     pub connect_rate: u32,
     /// Sessions, connected or not, of one authentication name; 0 = no bound. At most 1 000 000. Default 0.
@@ -77,6 +92,9 @@ pub struct Limits {
     /// Clients that may wait for an authenticator at once, of the whole broker; of each listener, where an authenticator
     /// asks a web service. 1 to 1 000 000. Default 1024.
     pub max_authentications: u32,
+    /// Connections of all listeners at the same time, of the whole broker; 0 = no bound but theirs. At most 100 000 000.
+    /// Default 0.
+    pub max_connections_total: u32,
     /// Sessions, connected or not, of the whole broker. 1 to 100 000 000. Default 1 000 000.
     pub max_sessions: u32,
     /// Retained messages of the whole broker. 1 to 100 000 000. Default 100 000.
@@ -109,18 +127,26 @@ impl Default for Limits {
             max_topic_length: u16::MAX,
             max_filters_per_subscribe: 1000,
             max_user_properties: 100,
+            max_user_properties_bytes: 0,
+            max_payload_size: 0,
+            max_content_type: u16::MAX,
+            max_response_topic: u16::MAX,
+            max_correlation_data: u16::MAX,
+            will_delay_max: Duration::ZERO,
             message_expiry_max: Duration::ZERO,
             message_expiry_default: Duration::ZERO,
             connection_time_max: Duration::ZERO,
             publish_rate: 0,
             publish_bytes_rate: 0,
             on_publish_rate: OnPublishRate::Throttle,
+            subscribe_rate: 0,
             connect_rate: 0,
             max_sessions_per_name: 0,
             flapping: Flapping::default(),
             failed_logins: FailedLogins::default(),
             auth: Auth::default(),
             max_authentications: 1024,
+            max_connections_total: 0,
             max_sessions: 1_000_000,
             max_retained_messages: 100_000,
             max_retained_bytes: 256 << 20,
@@ -245,6 +271,9 @@ words! {
     }
 }
 
+/// Every limit under its dotted name.
+pub(in crate::config) type Entries = [(&'static str, Bound); 55];
+
 /// One value of [`Limits`], without its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) enum Bound {
@@ -293,8 +322,9 @@ impl Bound {
 
 impl Limits {
     /// The limits that hold for the whole broker.
-    pub(in crate::config) const BROKER_WIDE: [&str; 5] = [
+    pub(in crate::config) const BROKER_WIDE: [&str; 6] = [
         "max_authentications",
+        "max_connections_total",
         "max_sessions",
         "max_retained_messages",
         "max_retained_bytes",
@@ -302,7 +332,7 @@ impl Limits {
     ];
 
     /// Every limit under its dotted name, in the order of the annotated default configuration.
-    pub(in crate::config) fn entries(&self) -> [(&'static str, Bound); 47] {
+    pub(in crate::config) fn entries(&self) -> Entries {
         // No `..`: a new limit that is not listed here does not compile.
         let Self {
             max_packet_size,
@@ -323,12 +353,19 @@ impl Limits {
             max_topic_length,
             max_filters_per_subscribe,
             max_user_properties,
+            max_user_properties_bytes,
+            max_payload_size,
+            max_content_type,
+            max_response_topic,
+            max_correlation_data,
+            will_delay_max,
             message_expiry_max,
             message_expiry_default,
             connection_time_max,
             publish_rate,
             publish_bytes_rate,
             on_publish_rate,
+            subscribe_rate,
             connect_rate,
             max_sessions_per_name,
             flapping: Flapping { connects, within, ban },
@@ -336,6 +373,7 @@ impl Limits {
                 FailedLogins { per_address, per_name, within: fails_within, ban: fails_ban },
             auth: Auth { rounds, data, timeout, reauthentications, within: auth_within },
             max_authentications,
+            max_connections_total,
             max_sessions,
             max_retained_messages,
             max_retained_bytes,
@@ -364,12 +402,19 @@ impl Limits {
             ("max_topic_length", Bound::Bytes(max_topic_length.into())),
             ("max_filters_per_subscribe", Bound::Count(max_filters_per_subscribe.into())),
             ("max_user_properties", Bound::Count(max_user_properties.into())),
+            ("max_user_properties_bytes", Bound::BytesOrNone(max_user_properties_bytes.into())),
+            ("max_payload_size", Bound::BytesOrNone(max_payload_size.into())),
+            ("max_content_type", Bound::Bytes(max_content_type.into())),
+            ("max_response_topic", Bound::Bytes(max_response_topic.into())),
+            ("max_correlation_data", Bound::Bytes(max_correlation_data.into())),
+            ("will_delay_max", Bound::TimeOrNone(will_delay_max)),
             ("message_expiry_max", Bound::TimeOrNone(message_expiry_max)),
             ("message_expiry_default", Bound::Span(message_expiry_default)),
             ("connection_time_max", Bound::TimeOrNone(connection_time_max)),
             ("publish_rate", Bound::CountOrNone(publish_rate.into())),
             ("publish_bytes_rate", Bound::BytesOrNone(publish_bytes_rate.into())),
             ("on_publish_rate", Bound::Word(on_publish_rate.as_str())),
+            ("subscribe_rate", Bound::CountOrNone(subscribe_rate.into())),
             ("connect_rate", Bound::CountOrNone(connect_rate.into())),
             ("max_sessions_per_name", Bound::CountOrNone(max_sessions_per_name.into())),
             ("flapping.connects", Bound::CountOrNone(connects.into())),
@@ -385,6 +430,7 @@ impl Limits {
             ("auth.reauthentications", Bound::Count(reauthentications.into())),
             ("auth.within", Bound::Span(auth_within)),
             ("max_authentications", Bound::Count(max_authentications.into())),
+            ("max_connections_total", Bound::CountOrNone(max_connections_total.into())),
             ("max_sessions", Bound::Count(max_sessions.into())),
             ("max_retained_messages", Bound::Count(max_retained_messages.into())),
             ("max_retained_bytes", Bound::Bytes(max_retained_bytes)),

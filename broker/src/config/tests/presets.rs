@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    super::{Bind, DefaultAnswer, Features, Limits, Listener, Overflow, Version, print},
+    super::{
+        Bind, DefaultAnswer, Features, Limits, Listener, OnDeniedPublish, Overflow, Version, print,
+    },
     *,
 };
 
@@ -42,8 +44,15 @@ fn event_grid_has_the_limits_of_the_service() {
         ..Features::default()
     };
     assert_eq!(listener.features, features);
+    assert_eq!(listener.on_denied_publish, OnDeniedPublish::Disconnect);
     let mut limits = Limits::default();
     (limits.max_packet_size, limits.topic_alias_maximum) = (524_288, 10);
+    (limits.publish_rate, limits.publish_bytes_rate) = (1000, 1 << 20);
+    (limits.connect_rate, limits.subscribe_rate) = (200, 5);
+    (limits.receive_maximum, limits.auth.data) = (1000, 8 << 10);
+    limits.max_user_properties_bytes = 32 << 10;
+    (limits.max_content_type, limits.max_response_topic) = (256, 256);
+    (limits.max_correlation_data, limits.will_delay_max) = (256, Duration::from_secs(300));
     (limits.max_topic_levels, limits.max_topic_length) = (8, 256);
     (limits.max_filters_per_subscribe, limits.max_subscriptions) = (10, 50);
     limits.session_expiry_max = Duration::from_hours(8);
@@ -55,7 +64,7 @@ fn event_grid_has_the_limits_of_the_service() {
 
 #[test]
 fn iot_core_has_the_limits_of_the_service() {
-    let listener = listener("iot-core", "", "[limits]\nsession_expiry_max = \"30d\"\n");
+    let listener = listener("iot-core", "", "");
     let features = Features {
         protocols: vec![Version::V311, Version::V5],
         max_qos: 1,
@@ -63,7 +72,10 @@ fn iot_core_has_the_limits_of_the_service() {
         ..Features::default()
     };
     assert_eq!(listener.features, features);
+    assert_eq!(listener.on_denied_publish, OnDeniedPublish::Disconnect);
     let mut limits = Limits::default();
+    (limits.queue.overflow, limits.publish_rate) = (Overflow::DropNewest, 100);
+    limits.max_user_properties_bytes = 8 << 10;
     (limits.max_packet_size, limits.topic_alias_maximum) = (131_072, 8);
     (limits.receive_maximum, limits.max_inflight) = (100, 100);
     (limits.max_topic_levels, limits.max_topic_length) = (8, 256);
@@ -86,6 +98,23 @@ fn what_is_written_stands_against_the_preset_even_if_it_is_looser() {
     assert_eq!((limits.keep_alive_max, limits.max_topic_levels), (Duration::ZERO, 8));
     let closed = listener("open", "anonymous = false\ndefault = \"deny\"", "");
     assert_eq!((closed.anonymous, closed.default), (false, DefaultAnswer::Deny));
+}
+
+#[test]
+fn a_preset_is_looser_than_a_default_that_nobody_wrote_and_not_than_what_somebody_wrote() {
+    let week = Duration::from_hours(7 * 24);
+    let day = Duration::from_hours(24);
+    assert_eq!(listener("iot-core", "", "").limits.session_expiry_max, week);
+    let written = "[limits]\nsession_expiry_max = \"24h\"\n";
+    assert_eq!(listener("iot-core", "", written).limits.session_expiry_max, day);
+    let own = "limits.session_expiry_max = \"3d\"";
+    assert_eq!(listener("iot-core", own, "").limits.session_expiry_max, day * 3);
+    let text = format!("{LISTENER}preset = \"iot-core\"\nlimits.session_expiry_max = \"8d\"\n");
+    assert_eq!(
+        errors(&text),
+        ["7:29 `listener.limits.session_expiry_max` is looser than `limits.session_expiry_max` \
+          (at most 7d here, or raise it in [limits])"]
+    );
 }
 
 #[test]

@@ -40,7 +40,15 @@ max_topic_length = 70
 max_filters_per_subscribe = 71
 max_user_properties = 72
 message_expiry_max = "73s"
-message_expiry_default = "75s"
+message_expiry_default = "70s"
+max_user_properties_bytes = "91KiB"
+max_payload_size = "92KiB"
+max_content_type = 93
+max_response_topic = 94
+max_correlation_data = "95B"
+will_delay_max = "96s"
+subscribe_rate = 97
+max_connections_total = 98
 connection_time_max = "76s"
 publish_rate = 77
 publish_bytes_rate = "78KiB"
@@ -151,7 +159,12 @@ fn every_key_is_read() {
     assert_eq!((limits.message_expiry_max.as_secs(), limits.max_sessions_per_name), (73, 74));
     let seconds =
         [limits.message_expiry_default, limits.connection_time_max, limits.keep_alive_min];
-    assert_eq!(seconds.map(|time| time.as_secs()), [75, 76, 79]);
+    assert_eq!(seconds.map(|time| time.as_secs()), [70, 76, 79]);
+    let sizes = [limits.max_content_type, limits.max_response_topic, limits.max_correlation_data];
+    assert_eq!(sizes, [93, 94, 95]);
+    assert_eq!((limits.max_user_properties_bytes, limits.max_payload_size), (91 << 10, 92 << 10));
+    assert_eq!(limits.will_delay_max, Duration::from_secs(96));
+    assert_eq!((limits.subscribe_rate, limits.max_connections_total), (97, 98));
     assert_eq!((limits.publish_rate, limits.connect_rate), (77, 78));
     let logins = &limits.failed_logins;
     assert_eq!((logins.per_address, logins.per_name), (3, 4));
@@ -325,4 +338,30 @@ fn a_plugin_is_looked_for_beside_the_file_that_names_it() {
     std::fs::create_dir(dir.path().join("src")).unwrap();
     let (config, _) = parse(&file, text("src"), &env).unwrap();
     assert_eq!(config.plugins[0].path, PathBuf::from("src"));
+}
+
+#[test]
+fn a_limit_that_makes_another_vain_is_refused_where_it_is_written() {
+    let text = "[limits]\nkeep_alive_max = \"60s\"\nkeep_alive_min = \"61s\"\n\
+                message_expiry_max = \"1h\"\nmessage_expiry_default = \"2h\"\n";
+    assert_eq!(
+        errors(&format!("{LISTENER}{text}")),
+        [
+            "8:18 `limits.keep_alive_min` (1m1s) is above `limits.keep_alive_max` (1m) (lower \
+             `keep_alive_min`, or raise `keep_alive_max`)",
+            "10:26 `limits.message_expiry_default` (2h) is above `limits.message_expiry_max` (1h) (lower \
+             `message_expiry_default`, or raise `message_expiry_max`)",
+        ]
+    );
+    let text = "limits.keep_alive_max = 60\n[limits]\nkeep_alive_min = 61\n";
+    assert_eq!(
+        errors(&format!("{LISTENER}{text}")),
+        [
+            "6:25 `listener.limits.keep_alive_min` (1m1s) is above `listener.limits.keep_alive_max` (1m) (lower \
+          `keep_alive_min`, or raise `keep_alive_max`)"
+        ]
+    );
+    // The same is no contradiction, nor is a minimum without a maximum.
+    good(&format!("{LISTENER}[limits]\nkeep_alive_max = 60\nkeep_alive_min = 60\n"));
+    good(&format!("{LISTENER}[limits]\nkeep_alive_min = 60\nmessage_expiry_default = \"1d\"\n"));
 }
