@@ -16,15 +16,10 @@ const GIB: u64 = 1 << 30;
 const YEAR: u64 = 365 * 24 * 60 * 60;
 
 /// `[limits]`, and what of it is written there.
+#[derive(Default)]
 pub(super) struct Global {
     pub(super) limits: Limits,
     written: Vec<&'static str>,
-}
-
-impl Default for Global {
-    fn default() -> Self {
-        Self { limits: Limits::default(), written: Vec::new() }
-    }
 }
 
 impl Global {
