@@ -248,7 +248,7 @@ mod tests {
         trie.insert("a/b/c", None, subscriber(1));
         trie.insert("a/b", Some("group"), subscriber(2));
         trie.insert("a/b", Some("group"), subscriber(2));
-        assert_eq!((trie.subscriptions(), trie.shared_subscriptions()), (2, 0));
+        assert_eq!((trie.subscriptions(), trie.shared_subscriptions()), (2, 1));
         assert!(!trie.remove("a/b/c", None, 2));
         assert!(!trie.remove("a/b", None, 2));
         assert!(trie.remove("a/b/c", None, 1));
