@@ -113,7 +113,7 @@ fn a_preset_is_looser_than_a_default_that_nobody_wrote_and_not_than_what_somebod
     assert_eq!(
         errors(&text),
         ["7:29 `listener.limits.session_expiry_max` is looser than `limits.session_expiry_max` \
-          (at most 7d here, or raise it in [limits])"]
+          (at most 168h here, or raise it in [limits])"]
     );
 }
 

@@ -251,7 +251,7 @@ fn every_key_of_a_plugin_is_read() {
     assert_eq!(plugin.limits.http_packet_time, Duration::from_secs(120));
     assert_eq!((plugin.limits.http_request, plugin.limits.http_reply), (1 << 10, 2 << 10));
     assert_eq!(plugin.limits.http_at_once, 3);
-    assert_eq!(plugin.location.to_string(), "wasmqtt.toml:80");
+    assert_eq!(plugin.location.to_string(), "wasmqtt.toml:88");
     let text: Vec<_> = EVERYTHING.lines().collect();
     let location = &good(EVERYTHING).listeners[0].location;
     assert!(text[location.line as usize - 1].starts_with("bind"), "where it would not be opened");
@@ -353,7 +353,7 @@ fn a_limit_that_makes_another_vain_is_refused_where_it_is_written() {
              `message_expiry_default`, or raise `message_expiry_max`)",
         ]
     );
-    let text = "limits.keep_alive_max = 60\n[limits]\nkeep_alive_min = 61\n";
+    let text = "limits.keep_alive_max = \"60s\"\n[limits]\nkeep_alive_min = \"61s\"\n";
     assert_eq!(
         errors(&format!("{LISTENER}{text}")),
         [
@@ -362,6 +362,8 @@ fn a_limit_that_makes_another_vain_is_refused_where_it_is_written() {
         ]
     );
     // The same is no contradiction, nor is a minimum without a maximum.
-    good(&format!("{LISTENER}[limits]\nkeep_alive_max = 60\nkeep_alive_min = 60\n"));
-    good(&format!("{LISTENER}[limits]\nkeep_alive_min = 60\nmessage_expiry_default = \"1d\"\n"));
+    good(&format!("{LISTENER}[limits]\nkeep_alive_max = \"1m\"\nkeep_alive_min = \"60s\"\n"));
+    good(&format!(
+        "{LISTENER}[limits]\nkeep_alive_min = \"60s\"\nmessage_expiry_default = \"1d\"\n"
+    ));
 }
