@@ -52,6 +52,9 @@ impl Broker {
         let mut explained = None;
         let grant = |(at, subscription): (usize, &Subscription<'_>)| {
             if at >= most {
+                let why =
+                    if crowded { "too many user properties" } else { "too many filters at once" };
+                explained.get_or_insert_with(|| no(ReasonCode::QuotaExceeded, why));
                 return ReasonCode::QuotaExceeded;
             }
             let identifier = subscribe.subscription_identifier;
@@ -79,19 +82,24 @@ impl Broker {
         subscription: &Subscription<'_>,
     ) -> Result<ReasonCode, Refusal> {
         let Holder { client, session, limits, granted } = holder;
-        let filter =
-            Filter::parse(subscription.filter).map_err(|_| no(ReasonCode::TopicFilterInvalid))?;
+        let filter = Filter::parse(subscription.filter)
+            .map_err(|_| no(ReasonCode::TopicFilterInvalid, "this is no topic filter"))?;
         let levels = filter.pattern().bytes().filter(|byte| *byte == b'/').count() + 1;
         if levels > usize::from(limits.max_topic_levels)
             || filter.as_str().len() > usize::from(limits.max_topic_length)
         {
-            return Err(no(ReasonCode::TopicFilterInvalid));
+            return Err(no(
+                ReasonCode::TopicFilterInvalid,
+                "the topic filter is too long or too deep",
+            ));
         }
         if filter.share().is_some() && !limits.features.shared_subscriptions {
-            return Err(no(ReasonCode::SharedSubscriptionsNotSupported));
+            let why = "this listener takes no shared subscriptions";
+            return Err(no(ReasonCode::SharedSubscriptionsNotSupported, why));
         }
         if filter.has_wildcard() && !limits.features.wildcard_subscriptions {
-            return Err(no(ReasonCode::WildcardSubscriptionsNotSupported));
+            let why = "this listener takes no wildcards";
+            return Err(no(ReasonCode::WildcardSubscriptionsNotSupported, why));
         }
         let grant = match granted {
             None => {
@@ -100,7 +108,7 @@ impl Broker {
             }
             Some(granted) => match granted.of(filter, subscription.qos) {
                 Some(granted) => granted.clone()?,
-                None => return Err(no(ReasonCode::NotAuthorized)),
+                None => return Err(no(ReasonCode::NotAuthorized, "nobody could be asked in time")),
             },
         };
         let options = SubscriptionOptions {
@@ -112,7 +120,7 @@ impl Broker {
         let mut state = session.state.lock();
         let is_new = state.subscriptions.get(filter.as_str()).is_none();
         if state.ended || is_new && state.subscriptions.len() >= limits.max_subscriptions as usize {
-            return Err(no(ReasonCode::QuotaExceeded));
+            return Err(no(ReasonCode::QuotaExceeded, "too many subscriptions of one client"));
         }
         state.subscriptions.insert(filter.as_str(), options);
         drop(state);
@@ -198,8 +206,8 @@ impl Broker {
     }
 }
 
-fn no(code: ReasonCode) -> Refusal {
-    Refusal::new(code)
+fn no(code: ReasonCode, why: &str) -> Refusal {
+    Refusal::new(code).because(why)
 }
 
 /// Who subscribes.

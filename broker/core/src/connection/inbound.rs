@@ -273,8 +273,7 @@ impl Connection {
         self.check_attached(&state)?;
         let known = state.inflight.release(ack.packet_id);
         drop(state);
-        let code = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
-        self.ack(PacketType::PubRel, ack.packet_id, code, None, out);
+        self.step(PacketType::PubRel, ack.packet_id, known, out);
         Ok(Inbound::Settled)
     }
 
@@ -283,9 +282,19 @@ impl Connection {
         self.check_attached(&state)?;
         let known = state.received.remove(&ack.packet_id);
         drop(state);
-        let code = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
-        self.ack(PacketType::PubComp, ack.packet_id, code, None, out);
+        self.step(PacketType::PubComp, ack.packet_id, known, out);
         Ok(Inbound::Settled)
+    }
+
+    /// The next step of QoS 2, whether the one before was `known` or not: the other side has to come to an end.
+    fn step(&self, kind: PacketType, id: PacketId, known: bool, out: &mut Vec<u8>) {
+        if known {
+            self.ack(kind, id, ReasonCode::Success, None, out);
+            return;
+        }
+        let unknown = Refusal::new(ReasonCode::PacketIdentifierNotFound)
+            .because("nothing is open under this packet identifier");
+        self.ack(kind, id, unknown.code, Some(&unknown), out);
     }
 
     fn disconnect(&self, disconnect: &Disconnect<'_>) -> Result<Departure, Fault> {

@@ -81,3 +81,27 @@ fn a_refused_subscription_is_told_the_code_it_can_be_told() {
         assert_eq!((got, client.told.clone()), (told, (Some("no".into()), 1)));
     }
 }
+
+#[test]
+fn what_the_broker_itself_refuses_of_a_subscription_is_explained_to_who_wants_to_know() {
+    for wants_to_know in [true, false] {
+        let mut wire = Wire::new();
+        wire.limits.max_subscriptions = 1;
+        wire.limits.features.shared_subscriptions = false;
+        let mut client = wire.connect(&small(200, wants_to_know));
+        wire.subscribe(&mut client, "a", Q1);
+        for (filter, code, why) in [
+            ("b", ReasonCode::QuotaExceeded, "too many subscriptions of one client"),
+            ("a#", ReasonCode::TopicFilterInvalid, "this is no topic filter"),
+            (
+                "$share/g/a",
+                ReasonCode::SharedSubscriptionsNotSupported,
+                "this listener takes no shared subscriptions",
+            ),
+        ] {
+            let got = wire.subscribe_with(&mut client, Subscription::new(filter, Q1), None);
+            let why = wants_to_know.then(|| why.to_owned());
+            assert_eq!((got, &client.told), (code, &(why, 0)), "{filter}");
+        }
+    }
+}
