@@ -18,7 +18,7 @@ use wasmqtt_sandbox::{Outbox, Outlet, Publication};
 use crate::bell::Bells;
 use crate::clock::Clock;
 use crate::count::Counters;
-use crate::drive::{self, Life, Turns};
+use crate::drive::{self, Life, Line, Part, Turns};
 use crate::listen::{Detached, Seat};
 use crate::patience::Patience;
 use crate::transport::Peer;
@@ -52,6 +52,10 @@ pub(crate) struct Local {
     pub(crate) counters: Counters,
     /// Whose TLS handshake may take a step.
     pub(crate) handshakes: Turns,
+    /// Who has more to do than is its part.
+    pub(crate) line: Line,
+    /// What is left of the part of whoever has its turn.
+    pub(crate) part: Part,
     /// Where events go at the end of a turn.
     outlet: Outlet,
     shared: Shared,
@@ -181,6 +185,8 @@ impl Workers {
                         deliveries: Vec::new(),
                         counters: Counters::default(),
                         handshakes: Turns::new(),
+                        line: Line::default(),
+                        part: Part::whole(),
                         outlet,
                         shared: theirs,
                         number: number_too,
@@ -272,6 +278,7 @@ async fn work(number: usize, shared: Shared, mut inbox: mpsc::Receiver<Order>) {
         tokio::spawn(publish_for_plugins(shared.clone()));
     }
     tokio::spawn(wake_for_others(shared.clone(), number));
+    tokio::spawn(drive::call());
     while let Some(order) = inbox.recv().await {
         match order {
             Order::Connection(stream, peer, seat, count) => {

@@ -24,6 +24,7 @@ mod http_tls;
 mod judging;
 mod listeners;
 mod observers;
+mod parts;
 mod plugins_files;
 mod plugins_http;
 mod plugins_jwt;

@@ -294,8 +294,8 @@ pub struct BrokerLimits {
     pub max_sessions: usize,
     /// Retained messages.
     pub max_retained_messages: usize,
-    /// Bytes of topic, properties and payload of retained messages, and [`TOPIC_LEVEL`] for each level of a topic
-    /// beyond [`DEEP_TOPIC`].
+    /// Bytes of topic, properties and payload of retained messages, and of each topic once more what is beyond
+    /// [`LONG_TOPIC`].
     pub max_retained_bytes: usize,
     /// Seconds a message is retained, whatever its own life; 0 = no bound.
     pub retained_expiry_max: u32,
@@ -312,16 +312,17 @@ impl Default for BrokerLimits {
     }
 }
 
-/// Bytes that a level of a topic costs in the tree of retained messages, with its entry among its siblings.
-pub const TOPIC_LEVEL: usize = 256;
-
-/// Levels of a topic that cost a retained message nothing. A hundred thousand topics of 128 levels and 260 bytes would
-/// else hold 26 MB by count and gigabytes in truth.
-pub const DEEP_TOPIC: usize = 8;
+/// Bytes of a topic that lie in the tree of retained messages for nothing. What a topic is longer counts twice: it lies in
+/// its message, too.
+pub const LONG_TOPIC: usize = 256;
 
 /// Topics a worker remembers with their subscribers. Beyond it the memo starts over: a rebuild costs one walk
 /// of the trie per topic, so the bound only has to be larger than the set of topics in steady use.
 pub const MEMO_TOPICS: usize = 16_384;
+
+/// The longest topic that a worker remembers, in bytes. What is longer is seldom the same twice, and would fill the memory
+/// that the shorter ones are worth.
+pub const MEMO_LENGTH: usize = 512;
 
 /// Subscribers that all topics a worker remembers may name: a few thousand clients at `#` would else be remembered
 /// once for every topic. 64 bytes each.
@@ -354,7 +355,8 @@ pub const TURN_BYTES: usize = 256 << 10;
 /// on their way.
 pub const REPLAY_AT_ONCE: usize = 256;
 
-/// Places of the retained store that are looked at in one turn for one subscriber, under its lock.
+/// Places of the retained store that are looked at in one turn for one subscriber, under its lock; fewer where topics are
+/// long.
 pub const REPLAY_PLACES: usize = 4096;
 
 /// Topic aliases the broker assigns toward one client, however many that client allows: each keeps a topic name, and

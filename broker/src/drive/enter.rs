@@ -15,6 +15,7 @@ use wasmqtt_core::judge::{Connecting, Gate, Identity, Question, Refusal};
 use wasmqtt_core::observe::{Event, Kind, Subject};
 
 use super::ask::Asking;
+use super::close::close;
 use super::open::{Caller, open};
 use super::wire::Wire;
 use crate::listen::{Accepted, Seat, Settings, network};
@@ -91,7 +92,7 @@ pub(super) async fn enter(
     // Before there was anything to speak on, nothing can be said.
     let mut wire = wire?;
     wire.append(&mut out);
-    super::turn::close(&mut wire).await;
+    close(&mut wire).await;
     None
 }
 

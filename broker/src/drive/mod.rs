@@ -1,7 +1,9 @@
 //! The only place where a connection meets a stream.
 
 mod ask;
+mod close;
 mod enter;
+mod line;
 mod open;
 mod park;
 mod relimit;
@@ -22,6 +24,7 @@ use crate::count::Ending;
 use crate::listen::{Accepted, Seat};
 use crate::transport::Peer;
 use crate::worker::{Count, Shared, with_local};
+pub(crate) use line::{Line, Part, call};
 pub(crate) use park::see_through;
 pub(crate) use taking_turns::Turns;
 use turn::{Driver, Ended};

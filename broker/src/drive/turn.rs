@@ -1,7 +1,7 @@
 //! The steady state of a connection: one turn after another, each with one read, one look into the mailbox and one
 //! write.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ use wasmqtt_core::session::Session;
 use wasmqtt_core::time::Moment;
 
 use super::ask::Asking;
+use super::close::close;
+use super::line::{Part, Ticket};
 use super::park::{Parked, Waits, ask_publish, ask_subscribe};
 use super::renew::ask;
 use super::wire::{Taken, Wire};
@@ -28,8 +30,6 @@ use crate::worker::{Local, Shared, with_local};
 
 /// Turns in a row before other connections of the worker get theirs.
 const TURNS: usize = 4;
-/// How long the last bytes may take.
-const CLOSING: Duration = Duration::from_secs(2);
 
 /// Why a connection is over.
 #[derive(Debug)]
@@ -72,6 +72,8 @@ pub(super) struct Driver {
     /// What was read ahead has not been looked at yet.
     pub(super) has_ahead: bool,
     pub(super) waits: Waits,
+    /// It has done its part, and others come first.
+    in_line: Option<Ticket>,
 }
 
 impl Driver {
@@ -97,12 +99,17 @@ impl Driver {
             asking: None,
             alarm,
             waits: Waits::default(),
+            in_line: None,
         }
     }
 
     /// Takes turns until there is nothing to do; ready when the connection is over.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         let turned = with_local(|local| {
+            if local.line.keeps(&mut self.in_line) {
+                return Ok(false);
+            }
+            local.part = Part::whole();
             for _ in 0..TURNS {
                 match self.turn(cx, local) {
                     Ok(true) => {}
@@ -112,6 +119,10 @@ impl Driver {
                         self.wire.append(&mut local.out);
                         return Err(ended);
                     }
+                }
+                if local.part.is_done() {
+                    self.in_line = Some(local.line.join(cx));
+                    return Ok(false);
                 }
             }
             Ok(true)
@@ -180,6 +191,7 @@ impl Driver {
         local.wake();
         if !local.out.is_empty() {
             local.counters.bytes_sent += local.out.len() as u64;
+            local.part.moved(local.out.len());
             self.wire.write(cx, &mut local.out).map_err(|error| Ended::Lost(Some(error)))?;
         }
         Ok(more || mail)
@@ -206,7 +218,7 @@ impl Driver {
         local: &mut Local,
         now: Moment,
     ) -> Result<bool, Ended> {
-        let Local { lane, scratch, out, counters, .. } = local;
+        let Local { lane, scratch, out, counters, part, .. } = local;
         let len = if std::mem::take(&mut self.has_ahead) {
             0
         } else {
@@ -218,6 +230,7 @@ impl Driver {
             }
         };
         counters.bytes_received += len as u64;
+        part.moved(len);
         let Self { wire, connection, client, session, limits, shared, asking, waits, .. } = self;
         let strict = self.disconnect_on_denied;
         let mut hand =
@@ -226,13 +239,19 @@ impl Driver {
         let fresh = scratch.get(..len).unwrap_or_default();
         wire.frames(fresh, max, |frame| {
             let (first, length) = (frame.first, frame.body.len());
+            let handed = hand.lane.counters.handed;
             let taken = hand.receive(frame, out);
             // One that is put aside comes again; DISCONNECT ends the connection, and counts.
             if !matches!(taken, Ok(Taken::Not)) {
                 counters.packet(first, length);
             }
-            taken
+            part.received(hand.lane.counters.handed - handed);
+            match taken {
+                Ok(Taken::Whole) if part.is_done() => Ok(Taken::Last),
+                taken => taken,
+            }
         })?;
+        self.has_ahead = part.is_done() && !self.wire.kept().is_empty();
         if let Some(until) = self.connection.paused(now) {
             self.connection.stop_reading(now);
             let until = self.shared.clock.instant(until);
@@ -242,10 +261,12 @@ impl Driver {
     }
 
     fn pump(&mut self, local: &mut Local, now: Moment) -> Result<(), Ended> {
-        let Local { lane, out, deliveries, counters, .. } = local;
+        let Local { lane, out, deliveries, counters, part, .. } = local;
         let (owner, room) = (self.connection.attachment(), self.connection.room());
         let broker = &self.shared.broker;
-        broker.pull(lane, now, &self.session, owner, room, deliveries);
+        if broker.pull(lane, now, &self.session, owner, room, deliveries) {
+            part.end();
+        }
         self.shared.broker.screen(lane, now, &self.client, deliveries);
         let before = out.len();
         let pumped = self.connection.pump(now, deliveries, out);
@@ -256,7 +277,9 @@ impl Driver {
         let left_out = self.connection.take_left_out();
         counters.publish_expired += u64::from(left_out.expired);
         counters.publish_too_large += u64::from(left_out.too_large);
-        counters.publish_sent += pumped? as u64;
+        let sent = pumped?;
+        counters.publish_sent += sent as u64;
+        part.delivered(sent);
         Ok(())
     }
 
@@ -329,28 +352,6 @@ impl Driver {
     pub(super) async fn close(mut self) {
         close(&mut self.wire).await;
     }
-}
-
-/// Writes what is pending and ends the stream, within a bound. Then reads on until the other side has closed too: a
-/// socket that is dropped with unread bytes resets the connection, and the last words would be lost.
-pub(super) async fn close(wire: &mut Wire) {
-    wire.finish();
-    let closing = poll_fn(|cx| {
-        let _ = ready!(wire.poll_flush(cx));
-        let _ = ready!(wire.poll_shutdown(cx));
-        let drained = with_local(|local| {
-            for _ in 0..TURNS {
-                match ready!(wire.poll_read_bytes(cx, &mut local.scratch)) {
-                    Ok(len) if len > 0 => {}
-                    _ => return Poll::Ready(()),
-                }
-            }
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        });
-        drained.unwrap_or(Poll::Ready(()))
-    });
-    let _ = tokio::time::timeout(CLOSING, closing).await;
 }
 
 /// Hands on what one packet asks for.

@@ -33,6 +33,8 @@ pub(super) enum Taken {
 pub(super) struct Wire {
     stream: Stream,
     partial: Vec<u8>,
+    /// Bytes of it that are done with.
+    done: usize,
     pending: Vec<u8>,
     written: usize,
     /// What was written is sealed, and not with the system yet.
@@ -46,6 +48,7 @@ impl Wire {
         Self {
             stream,
             partial: Vec::new(),
+            done: 0,
             pending: Vec::new(),
             written: 0,
             unflushed: false,
@@ -127,18 +130,25 @@ impl Wire {
 
     /// Keeps bytes for later without looking at them.
     pub(super) fn keep(&mut self, bytes: &[u8]) {
+        // Not before: what is taken packet by packet would be moved as often.
+        self.partial.drain(..std::mem::take(&mut self.done).min(self.partial.len()));
         self.partial.extend_from_slice(bytes);
     }
 
     /// Bytes that were kept.
     pub(super) fn kept(&self) -> &[u8] {
-        &self.partial
+        self.partial.get(self.done..).unwrap_or_default()
     }
 
     /// Takes away the first `len` of the kept bytes.
     pub(super) fn forget(&mut self, len: usize) {
-        self.partial.drain(..len.min(self.partial.len()));
-        if self.partial.is_empty() && self.partial.capacity() > KEEP {
+        self.done += len;
+        if self.done < self.partial.len() {
+            return;
+        }
+        self.done = 0;
+        self.partial.clear();
+        if self.partial.capacity() > KEEP {
             self.partial = Vec::new();
         }
     }
@@ -150,13 +160,15 @@ impl Wire {
         max: u32,
         mut each: impl FnMut(Frame<'_>) -> Result<Taken, E>,
     ) -> Result<(), E> {
-        if self.partial.is_empty() {
+        if self.kept().is_empty() {
             let used = split(fresh, max, &mut each)?;
             self.keep(fresh.get(used..).unwrap_or_default());
             return Ok(());
         }
-        self.partial.extend_from_slice(fresh);
-        let used = split(&self.partial, max, &mut each)?;
+        if !fresh.is_empty() {
+            self.keep(fresh);
+        }
+        let used = split(self.kept(), max, &mut each)?;
         self.forget(used);
         Ok(())
     }
@@ -259,4 +271,69 @@ fn split<E: From<DecodeError>>(
         }
     }
     Ok(used)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixStream;
+
+    use super::*;
+
+    const PING: &[u8] = &[0xC0, 0];
+
+    fn wire() -> (Wire, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (Wire::new(Stream::Unix(ours)), theirs)
+    }
+
+    /// Takes so many packets; answers how many there were.
+    fn take(wire: &mut Wire, fresh: &[u8], most: usize) -> usize {
+        let mut count = 0;
+        let taken = wire.frames(fresh, 100, |frame| {
+            assert_eq!((frame.first, frame.body), (0xC0, &[][..]));
+            count += 1;
+            Ok::<_, DecodeError>(if count == most { Taken::Last } else { Taken::Whole })
+        });
+        taken.unwrap();
+        count
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_a_few_at_a_time_is_kept_in_order_and_not_moved() {
+        let (mut wire, _theirs) = wire();
+        let read = [&PING.repeat(1000), &PING[..1]].concat();
+        assert_eq!(take(&mut wire, &read, 10), 10);
+        let place = wire.partial.as_ptr();
+        for taken in 2..=100 {
+            assert_eq!(take(&mut wire, &[], 10), 10);
+            assert_eq!(wire.kept().len(), read.len() - taken * 20);
+        }
+        assert_eq!(wire.partial.as_ptr(), place);
+        assert_eq!(take(&mut wire, &[], 10), 0, "half a packet");
+        assert_eq!(take(&mut wire, &[0, 0xC0], 10), 1);
+        assert_eq!((wire.kept(), wire.done), (&PING[..1], 2));
+        assert_eq!(take(&mut wire, &[0], 10), 1);
+        assert!(
+            wire.kept().is_empty() && wire.partial.capacity() <= KEEP,
+            "the room is given back"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_packet_that_waits_comes_again() {
+        let (mut wire, _theirs) = wire();
+        let mut waits = true;
+        for expected in [1, 2] {
+            let mut seen = 0;
+            let fresh = if waits { PING.repeat(2) } else { Vec::new() };
+            let taken = wire.frames(&fresh, 100, |_| {
+                seen += 1;
+                Ok::<_, DecodeError>(if waits { Taken::Not } else { Taken::Whole })
+            });
+            taken.unwrap();
+            assert_eq!(seen, expected);
+            waits = false;
+        }
+        assert!(wire.kept().is_empty());
+    }
 }

@@ -15,8 +15,8 @@ fn growth(name: &str) -> f64 {
     match name {
         // The queues of twenty subscribers, 16 MiB each.
         "deaf-qos0" | "deaf-qos1" => 20.0 * 16.0 + 128.0,
-        // What may be retained.
-        "deep-topics-allowed" => 256.0 + 128.0,
+        // What may be retained, and a thousand filters of 64 KiB, in the session and in the tree.
+        "deep-topics-allowed" => 256.0 + 128.0 + 128.0,
         _ => 128.0,
     }
 }

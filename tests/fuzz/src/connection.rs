@@ -214,7 +214,7 @@ impl World {
         assert!(broker.timers() <= broker.sessions());
         assert!(broker.owners() <= broker.sessions());
         let levels = usize::from(limits.max_topic_levels);
-        assert!(broker.filter_levels() <= broker.subscriptions() * levels);
+        assert!(broker.filter_nodes() <= broker.subscriptions() * levels);
         for id in sends::CLIENT_IDS {
             let Some(session) = broker.session(id) else { continue };
             let mailbox = &session.mailbox;
@@ -238,7 +238,7 @@ impl World {
         self.broker.expire(&mut self.lane, self.now);
         let broker = &self.broker;
         assert_eq!((broker.sessions(), broker.timers(), broker.owners()), (0, 0, 0));
-        assert_eq!((broker.subscriptions(), broker.filter_levels()), (0, 0));
+        assert_eq!((broker.subscriptions(), broker.filter_nodes()), (0, 0));
     }
 }
 

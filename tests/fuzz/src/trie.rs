@@ -302,7 +302,7 @@ impl World {
     /// When all are gone, nothing is left of them.
     fn end(mut self) {
         (0..CLIENTS).for_each(|number| self.leave(number));
-        assert_eq!((self.broker.subscriptions(), self.broker.filter_levels()), (0, 0));
+        assert_eq!((self.broker.subscriptions(), self.broker.filter_nodes()), (0, 0));
         assert_eq!((self.broker.sessions(), self.broker.timers()), (0, 0));
     }
 }

@@ -152,9 +152,7 @@ impl Broker {
             });
         }
         for filter in subscriptions.filters() {
-            if let Ok(filter) = Filter::parse(filter) {
-                self.router.unsubscribe(filter, session.key);
-            }
+            self.router.unsubscribe(Filter::from_trusted(filter), session.key);
         }
         self.schedule(session, timer);
         left.extend(session.mailbox.close());

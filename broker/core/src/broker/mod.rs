@@ -62,6 +62,8 @@ pub struct Lane {
 pub struct Counters {
     /// Messages that were judged and routed.
     pub published: u64,
+    /// Copies for mailboxes, whether they had room or not.
+    pub handed: u64,
     /// Messages that were refused.
     pub refused: u64,
     /// Copies that found a full mailbox, or made older ones give way.
@@ -186,8 +188,8 @@ impl Broker {
         self.router.retained_bytes()
     }
 
-    /// Levels that the filters of all subscriptions are made of, each counted once per place in the tree.
-    pub fn filter_levels(&self) -> usize {
+    /// Nodes in the tree of the filters of all subscriptions: none when there is no subscription.
+    pub fn filter_nodes(&self) -> usize {
         self.router.trie_len()
     }
 

@@ -281,6 +281,7 @@ impl Broker {
             note_dropped(&mut lane.events, &message, losers);
         }
         lane.counters.published += 1;
+        lane.counters.handed += (routed.taken + routed.dropped) as u64;
         lane.counters.dropped += routed.dropped as u64;
         lane.counters.not_retained += u64::from(routed.not_kept);
         ended.append(&mut routed.ended);
@@ -301,7 +302,7 @@ impl Broker {
     }
 
     /// Takes what waits for a connection and has a place, `window` of it with QoS 1 or 2; retained messages are read as
-    /// they come up.
+    /// they come up. Answers whether they were looked for: others should have their turn before the next of these.
     pub fn pull(
         &self,
         lane: &mut Lane,
@@ -310,11 +311,12 @@ impl Broker {
         attachment: u64,
         window: usize,
         deliveries: &mut Vec<Delivery>,
-    ) {
+    ) -> bool {
         let mailbox = &session.mailbox;
-        self.router.read_on(now, mailbox, attachment);
+        let looked = self.router.read_on(now, mailbox, attachment);
         let too_old = mailbox.pull(now, attachment, TURN_DELIVERIES, window, deliveries);
         lane.counters.too_old += too_old as u64;
+        looked
     }
 
     /// Judges what is about to be delivered, where anybody wants to: replaces or removes deliveries in place.

@@ -68,12 +68,12 @@ impl Broker {
     ) -> Vec<Box<str>> {
         let held: Vec<_> = {
             let state = session.state.lock();
-            let held = state.subscriptions.iter();
-            held.map(|(filter, options)| (Box::<str>::from(filter), *options)).collect()
+            let held = state.subscriptions.shared();
+            held.map(|(filter, options)| (Arc::clone(filter), *options)).collect()
         };
         let mut denied = Vec::new();
         for (name, options) in held {
-            let Ok(filter) = Filter::parse(&name) else { continue };
+            let filter = Filter::from_trusted(&name);
             let qos = options.qos;
             let judged = match granted {
                 None => judge::authorize_subscribe(&mut *lane.judge, now, client, filter, qos),
@@ -106,17 +106,16 @@ impl Broker {
                 lane.events.note(Kind::Unsubscribed, || {
                     Event::of(Kind::Unsubscribed, client).on(&name).refused(&refusal)
                 });
-                denied.push(name);
+                denied.push((&*name).into());
             }
         }
         if !denied.is_empty() {
-            let left: Vec<Box<str>> =
-                { session.state.lock().subscriptions.filters().map(Into::into).collect() };
-            let patterns: Vec<&str> = left
-                .iter()
-                .filter_map(|filter| Filter::parse(filter).ok())
-                .map(|filter| filter.pattern())
-                .collect();
+            let left: Vec<Arc<str>> = {
+                let state = session.state.lock();
+                state.subscriptions.shared().map(|(filter, _)| Arc::clone(filter)).collect()
+            };
+            let patterns: Vec<&str> =
+                left.iter().map(|filter| Filter::from_trusted(filter).pattern()).collect();
             session.mailbox.retain(|delivery| {
                 patterns.iter().any(|pattern| topic::matches(pattern, delivery.message.topic()))
             });

@@ -9,7 +9,7 @@ use foldhash::fast::{FixedState, RandomState};
 use std::hash::BuildHasher;
 
 use super::Route;
-use crate::limits::{MEMO_SUBSCRIBERS, MEMO_TOPICS};
+use crate::limits::{MEMO_LENGTH, MEMO_SUBSCRIBERS, MEMO_TOPICS};
 
 /// First levels are told apart by this many counters.
 const BUCKETS: usize = 64;
@@ -82,6 +82,9 @@ impl Memo {
         versions: &Versions,
         find: impl FnOnce() -> Route,
     ) -> Rc<Route> {
+        if topic.len() > MEMO_LENGTH {
+            return Rc::new(find());
+        }
         let known = self.entries.get_mut(topic);
         let bucket = known.as_ref().map_or_else(|| bucket(first_level(topic)), |at| at.bucket);
         // Read before the walk: a change during it makes the next look walk again.
@@ -150,6 +153,18 @@ mod tests {
             .unwrap();
         versions.bump(&other);
         assert!(!is_found(&mut memo, &versions, "a/b"));
+    }
+
+    #[test]
+    fn a_topic_that_is_too_long_is_looked_up_each_time_and_takes_no_place() {
+        let (mut memo, versions) = (Memo::default(), Versions::default());
+        let longest = "t".repeat(MEMO_LENGTH);
+        assert!(is_found(&mut memo, &versions, &longest));
+        assert!(!is_found(&mut memo, &versions, &longest));
+        let longer = "t".repeat(MEMO_LENGTH + 1);
+        assert!(is_found(&mut memo, &versions, &longer));
+        assert!(is_found(&mut memo, &versions, &longer));
+        assert_eq!(memo.entries.len(), 1);
     }
 
     #[test]

@@ -217,7 +217,7 @@ impl Router {
     }
 
     fn group(&self, filter: &str) -> Option<Share> {
-        let filter = Filter::parse(filter).ok()?;
+        let filter = Filter::from_trusted(filter);
         self.trie.read().group(filter.pattern(), filter.share()?).map(Group::snapshot)
     }
 
@@ -241,12 +241,13 @@ impl Router {
         mailbox.push_retained(replay, found);
     }
 
-    /// Reads on in the store for the subscription that is due in this mailbox, if one is.
-    pub(crate) fn read_on(&self, now: Moment, mailbox: &Mailbox, owner: u64) {
-        let Some(replay) = mailbox.due_replay(owner) else { return };
+    /// Reads on in the store for the subscription that is due in this mailbox; false when none is.
+    pub(crate) fn read_on(&self, now: Moment, mailbox: &Mailbox, owner: u64) -> bool {
+        let Some(replay) = mailbox.due_replay(owner) else { return false };
         let part = self.retained.read().part(&replay.filter, now, replay.at, replay.until);
         let read = replayed(&replay, mailbox, part.found);
         mailbox.refill(owner, read, part.next.map(|at| Replay { at, ..replay }));
+        true
     }
 
     /// Changes the bounds. What is beyond them stays until it is replaced, removed or expired.

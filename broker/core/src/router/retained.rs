@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use wasmqtt_codec::topic::{self, levels};
+use wasmqtt_codec::topic;
 
-use crate::levels::{Content, Levels, Node, NodeId, ROOT};
-use crate::limits::{DEEP_TOPIC, REPLAY_AT_ONCE, REPLAY_PLACES, TOPIC_LEVEL};
+use crate::levels::{Content, Levels, NodeId, ROOT, STEP};
+use crate::limits::{LONG_TOPIC, REPLAY_AT_ONCE, REPLAY_PLACES};
 use crate::message::Message;
 use crate::time::Moment;
 
@@ -63,10 +63,9 @@ pub(crate) struct Part {
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct StoreFull;
 
-/// What a message counts in bytes. A topic that is deeper than topics are costs far more than it is long.
+/// What a message counts in bytes. What is longer than topics are lies in the tree once more.
 fn cost(message: &Message) -> usize {
-    let deeper = levels(message.topic()).count().saturating_sub(DEEP_TOPIC);
-    message.size() + deeper * TOPIC_LEVEL
+    message.size() + message.topic().len().saturating_sub(LONG_TOPIC)
 }
 
 impl Retained {
@@ -123,52 +122,35 @@ impl Retained {
     }
 
     /// Every message whose topic matches `pattern` and whose time is not over, by topic; none when there are more than
-    /// [`REPLAY_AT_ONCE`].
+    /// [`REPLAY_AT_ONCE`], or it would take more than [`REPLAY_PLACES`] to find them.
     pub(crate) fn matches(&self, pattern: &str, now: Moment) -> Option<Vec<Arc<Message>>> {
-        let names: Vec<&str> = levels(pattern).collect();
         let mut found = Vec::new();
-        let mut pending = vec![(ROOT, 0usize)];
-        while let Some((id, depth)) = pending.pop() {
-            if found.len() > REPLAY_AT_ONCE {
-                return None;
-            }
-            let Some(node) = self.topics.get(id) else { continue };
-            // A leading wildcard does not match a topic that begins with `$` [MQTT-4.7.2-1].
-            let visible =
-                |(_, below): &(NodeId, &Node<_>)| id != ROOT || !below.level().starts_with('$');
+        let whole = self.topics.matched(pattern, REPLAY_PLACES, |node| {
             let kept = node.content.iter().filter(|kept| !kept.is_over(now));
-            let keep = kept.map(|kept| Arc::clone(&kept.message));
-            match names.get(depth) {
-                None => found.extend(keep),
-                Some(&"#") => {
-                    found.extend(keep);
-                    // Stay at `#`: everything below matches too.
-                    let below = self.topics.children(id).filter(visible);
-                    pending.extend(below.map(|(child, _)| (child, depth)));
-                }
-                Some(&"+") => {
-                    let below = self.topics.children(id).filter(visible);
-                    pending.extend(below.map(|(child, _)| (child, depth + 1)));
-                }
-                Some(name) => {
-                    pending.extend(self.topics.child(id, name).map(|child| (child, depth + 1)));
-                }
-            }
+            found.extend(kept.map(|kept| Arc::clone(&kept.message)));
+            found.len() <= REPLAY_AT_ONCE
+        });
+        if !whole {
+            return None;
         }
         // The tree knows no order of its own; the same broker must say the same twice.
         found.sort_unstable_by(|a: &Arc<Message>, b| a.topic().cmp(b.topic()));
-        (found.len() <= REPLAY_AT_ONCE).then_some(found)
+        Some(found)
     }
 
     /// Goes on from a place in the store: messages that match `pattern` and were taken before `until`, in the order of
     /// their places. Looks at a bounded number of places.
     pub(crate) fn part(&self, pattern: &str, now: Moment, at: NodeId, until: u64) -> Part {
         let mut part = Part::default();
+        let mut left = REPLAY_PLACES;
         for (looked, kept) in self.topics.contents(at).enumerate() {
-            if looked == REPLAY_PLACES || part.found.len() == REPLAY_AT_ONCE {
+            if left == 0 || part.found.len() == REPLAY_AT_ONCE {
                 part.next = u32::try_from(looked).ok().and_then(|looked| at.checked_add(looked));
                 return part;
             }
+            let long =
+                kept.as_ref().map_or(0, |kept| pattern.len().min(kept.message.topic().len()));
+            left = left.saturating_sub(1 + long / STEP);
             let wanted = |kept: &&Kept| {
                 kept.number <= until
                     && !kept.is_over(now)
@@ -263,17 +245,19 @@ mod tests {
     }
 
     #[test]
-    fn deep_topics_count_as_much_as_they_cost() {
+    fn long_topics_count_as_much_as_they_cost() {
         let mut retained = store(10, 2_000);
-        // As deep as topics are: nothing but their bytes.
-        retained.set(NOW, &message("1/2/3/4/5/6/7/8", "x", None)).unwrap();
-        assert_eq!(retained.bytes, 16);
-        retained.set(NOW, &message("1/2/3/4/5/6/7/8/9/10", "x", None)).unwrap();
-        assert_eq!(retained.bytes, 16 + 21 + 2 * TOPIC_LEVEL);
-        let deep = "/".repeat(20);
-        assert_eq!(retained.set(NOW, &message(&deep, "x", None)), Err(StoreFull));
-        retained.set(NOW, &message("1/2/3/4/5/6/7/8/9/10", "", None)).unwrap();
-        assert_eq!((retained.len(), retained.bytes), (1, 16));
+        // As long as topics are: nothing but their bytes.
+        let usual = "/".repeat(LONG_TOPIC);
+        retained.set(NOW, &message(&usual, "x", None)).unwrap();
+        assert_eq!(retained.bytes, LONG_TOPIC + 1);
+        let longer = "x".repeat(LONG_TOPIC + 10);
+        retained.set(NOW, &message(&longer, "x", None)).unwrap();
+        assert_eq!(retained.bytes, 2 * LONG_TOPIC + 12 + 10);
+        let long = "/".repeat(1000);
+        assert_eq!(retained.set(NOW, &message(&long, "x", None)), Err(StoreFull));
+        retained.set(NOW, &message(&longer, "", None)).unwrap();
+        assert_eq!((retained.len(), retained.bytes), (1, LONG_TOPIC + 1));
     }
 
     #[test]

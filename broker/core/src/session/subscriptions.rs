@@ -1,6 +1,7 @@
 //! The subscriptions of one session: mostly a few, sometimes a million.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::subscription::SubscriptionOptions;
 
@@ -15,8 +16,8 @@ pub struct Subscriptions(Held);
 #[derive(Debug)]
 enum Held {
     /// In the order of filters.
-    Few(Vec<(Box<str>, SubscriptionOptions)>),
-    Many(BTreeMap<Box<str>, SubscriptionOptions>),
+    Few(Vec<(Arc<str>, SubscriptionOptions)>),
+    Many(BTreeMap<Arc<str>, SubscriptionOptions>),
 }
 
 impl Default for Subscriptions {
@@ -104,13 +105,17 @@ impl Subscriptions {
 
     /// All of them, in the order of filters.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &SubscriptionOptions)> {
+        self.shared().map(|(filter, options)| (&**filter, options))
+    }
+
+    /// The same, each filter to be kept.
+    pub fn shared(&self) -> impl Iterator<Item = (&Arc<str>, &SubscriptionOptions)> {
         let (few, many) = match &self.0 {
             Held::Few(few) => (Some(few), None),
             Held::Many(many) => (None, Some(many)),
         };
-        let few = few.into_iter().flatten().map(|(filter, options)| (&**filter, options));
-        let many = many.into_iter().flatten().map(|(filter, options)| (&**filter, options));
-        few.chain(many)
+        let few = few.into_iter().flatten().map(|(filter, options)| (filter, options));
+        few.chain(many.into_iter().flatten())
     }
 
     /// All filters, in order.
@@ -119,7 +124,7 @@ impl Subscriptions {
     }
 }
 
-fn place(few: &[(Box<str>, SubscriptionOptions)], filter: &str) -> Result<usize, usize> {
+fn place(few: &[(Arc<str>, SubscriptionOptions)], filter: &str) -> Result<usize, usize> {
     few.binary_search_by(|(known, _)| (**known).cmp(filter))
 }
 

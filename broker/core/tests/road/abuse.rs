@@ -19,7 +19,7 @@ fn r04_a_flood_of_subscriptions_ends_at_the_quota_and_gives_everything_back() {
     }
     assert_eq!(wire.broker.subscriptions(), 1_000);
     wire.leave(client);
-    assert_eq!((wire.broker.subscriptions(), wire.broker.filter_levels()), (0, 0));
+    assert_eq!((wire.broker.subscriptions(), wire.broker.filter_nodes()), (0, 0));
 }
 
 #[test]
@@ -133,6 +133,6 @@ fn r15_zero_length_everything_is_something() {
         assert_eq!(wire.broker.retained(), 0);
         wire.unsubscribe(&mut client, &["/", "//", "+", "#"]);
         wire.lose(client);
-        assert_eq!((wire.broker.sessions(), wire.broker.filter_levels()), (0, 0));
+        assert_eq!((wire.broker.sessions(), wire.broker.filter_nodes()), (0, 0));
     }
 }

@@ -101,7 +101,7 @@ fn a_full_queue_may_end_the_session_of_a_connected_client() {
         wire.pump(&mut subscriber);
         assert_eq!(subscriber.closed, Some(Fault::Ordered(ReasonCode::QuotaExceeded)));
         assert!(wire.broker.session("s").is_none());
-        assert_eq!((wire.broker.timers(), wire.broker.filter_levels()), (0, 0));
+        assert_eq!((wire.broker.timers(), wire.broker.filter_nodes()), (0, 0));
         let mut subscriber = wire.connect(&stored(version, "s"));
         assert!(!subscriber.welcome.session_present);
         assert!(wire.take(&mut subscriber).is_empty());
@@ -145,7 +145,7 @@ fn wills_that_end_sessions_that_leave_wills_come_to_an_end() {
     assert_eq!(wire.broker.sessions(), count + 1);
     wire.publish(&mut publisher, "chain/0", Q1, "x");
     let broker = &wire.broker;
-    assert_eq!((broker.sessions(), broker.timers(), broker.filter_levels()), (1, 0, 0));
+    assert_eq!((broker.sessions(), broker.timers(), broker.filter_nodes()), (1, 0, 0));
 }
 
 #[test]

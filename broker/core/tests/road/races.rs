@@ -23,7 +23,7 @@ fn leave_all(broker: &Arc<Broker>, ids: &[&str]) {
         let client = wire.connect(&clean(Version::V5, id));
         wire.leave(client);
     }
-    assert_eq!((broker.sessions(), broker.filter_levels()), (0, 0));
+    assert_eq!((broker.sessions(), broker.filter_nodes()), (0, 0));
     assert_eq!(broker.timers(), 0);
 }
 
@@ -143,7 +143,7 @@ fn a_subscription_made_while_its_session_ends_does_not_outlive_it() {
             wire.leave(client);
         };
         both(&broker, subscribe, end);
-        assert_eq!((broker.sessions(), broker.filter_levels()), (0, 0));
+        assert_eq!((broker.sessions(), broker.filter_nodes()), (0, 0));
     }
 }
 

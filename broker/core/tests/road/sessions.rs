@@ -46,7 +46,7 @@ fn a_session_without_expiry_ends_with_its_connection() {
         let mut client = wire.connect(&clean(version, "c"));
         wire.subscribe(&mut client, "a", Q1);
         wire.lose(client);
-        assert_eq!((wire.broker.sessions(), wire.broker.filter_levels()), (0, 0));
+        assert_eq!((wire.broker.sessions(), wire.broker.filter_nodes()), (0, 0));
         let client = wire.connect(&stored(version, "c"));
         assert!(!client.welcome.session_present);
     }
@@ -99,7 +99,7 @@ fn a_3x_session_that_is_not_clean_is_kept_up_to_the_cap() {
         assert_eq!((wire.broker.sessions(), wire.broker.timers()), (1, 1));
         wire.pass(1);
         assert_eq!((wire.broker.sessions(), wire.broker.timers()), (0, 0));
-        assert_eq!(wire.broker.filter_levels(), 0);
+        assert_eq!(wire.broker.filter_nodes(), 0);
     }
 }
 
@@ -305,7 +305,7 @@ fn many_short_lives_leave_nothing_behind() {
         wire.leave(client);
     }
     let broker = &wire.broker;
-    assert_eq!((broker.sessions(), broker.timers(), broker.filter_levels()), (0, 0, 0));
+    assert_eq!((broker.sessions(), broker.timers(), broker.filter_nodes()), (0, 0, 0));
     assert_eq!((broker.retained(), broker.owners()), (0, 0));
 }
 

@@ -161,7 +161,7 @@ fn a_group_whose_members_are_all_gone_is_gone() {
     wire.lose(member);
     let code = wire.publish(&mut publisher, "a", Q1, "x");
     assert_eq!(code, ReasonCode::NoMatchingSubscribers);
-    assert_eq!(wire.broker.filter_levels(), 0);
+    assert_eq!(wire.broker.filter_nodes(), 0);
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn subscribing_again_replaces_the_subscription() {
         wire.unsubscribe(&mut client, &["a"]);
         wire.publish(&mut client, "a", Q2, "x");
         assert!(wire.take(&mut client).is_empty());
-        assert_eq!(wire.broker.filter_levels(), 0);
+        assert_eq!(wire.broker.filter_nodes(), 0);
     }
 }
 
@@ -241,7 +241,7 @@ fn a_denied_subscription_brings_nothing_retained_either() {
     wire.script().deny(Action::Subscribe, "secret");
     assert_eq!(wire.subscribe(&mut client, "secret", Q1), ReasonCode::NotAuthorized);
     assert!(wire.take(&mut client).is_empty());
-    assert_eq!(wire.broker.filter_levels(), 0);
+    assert_eq!(wire.broker.filter_nodes(), 0);
 }
 
 #[test]

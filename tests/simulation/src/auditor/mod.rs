@@ -9,7 +9,7 @@ mod ingress;
 mod routing;
 pub(crate) mod session;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Arguments;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -166,7 +166,7 @@ impl Auditor {
         self.check(sessions == expected, || format!("{sessions} sessions instead of {expected}"));
         self.check(retained == stored, || format!("{retained} retained instead of {stored}"));
         let mut wrong = None;
-        let mut levels = std::collections::BTreeSet::new();
+        let mut patterns = BTreeSet::new();
         for (id, session) in &self.sessions {
             for pattern in session.held.keys() {
                 let pattern = pattern
@@ -174,8 +174,7 @@ impl Auditor {
                     .last()
                     .filter(|_| pattern.starts_with("$share/"))
                     .unwrap_or(pattern);
-                let ends = pattern.match_indices('/').map(|(at, _)| at).chain([pattern.len()]);
-                levels.extend(ends.map(|end| pattern[..end].to_owned()));
+                patterns.insert(pattern.to_owned());
             }
             let Some(real) = self.broker.session(id) else {
                 wrong = Some(format!("there is no session {id}"));
@@ -192,8 +191,8 @@ impl Auditor {
         if let Some(wrong) = wrong {
             self.fail(wrong);
         }
-        let (real, expected) = (self.broker.filter_levels(), levels.len());
-        self.check(real == expected, || format!("{real} filter levels instead of {expected}"));
+        let (real, expected) = (self.broker.filter_nodes(), nodes(&patterns));
+        self.check(real == expected, || format!("{real} nodes of filters instead of {expected}"));
     }
 
     /// Nothing is owed to anybody: for the end of a run.
@@ -250,4 +249,19 @@ impl Auditor {
         self.batch += 1;
         self.batch
     }
+}
+
+/// In a tree of these filters: one for each of them, and one wherever several begin with the same levels.
+fn nodes(patterns: &BTreeSet<String>) -> usize {
+    let mut paths = BTreeSet::new();
+    for pattern in patterns {
+        let ends = pattern.match_indices('/').map(|(at, _)| at).chain([pattern.len()]);
+        paths.extend(ends.map(|end| &pattern[..end]));
+    }
+    let mut below = BTreeMap::<&str, usize>::new();
+    for (above, _) in paths.iter().filter_map(|path| path.rsplit_once('/')) {
+        *below.entry(above).or_default() += 1;
+    }
+    let branches = |path: &str| below.get(path).is_some_and(|count| *count > 1);
+    paths.iter().filter(|path| patterns.contains(**path) || branches(path)).count()
 }
