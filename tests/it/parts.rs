@@ -65,7 +65,7 @@ fn a_flood_in_the_frames_of_a_websocket_is_acknowledged_completely() {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut socket = WebSocket::open(stream, "mqtt");
     let connect = wasmqtt_codec::Connect::new(Version::V311, "loud");
-    socket.send(BINARY, &bytes(Version::V311, &[Packet::Connect(connect)]));
+    socket.send(BINARY, &bytes(Version::V311, &[Packet::Connect(Box::new(connect))]));
     let frames: Vec<u8> =
         flood(Version::V311).chunks(60_000).flat_map(|part| frame(BINARY, part)).collect();
     let mut sending = socket.stream.try_clone().unwrap();

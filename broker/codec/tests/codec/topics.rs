@@ -24,6 +24,7 @@ fn filters_are_validated() {
     for good in ["a", "/", "#", "+", "+/+", "/+", "+/", "a/#", "/#", "+/a/#", "$SYS/#", "a b/ü"] {
         let filter = Filter::parse(good).unwrap();
         assert_eq!((filter.as_str(), filter.share(), filter.pattern()), (good, None, good));
+        assert_eq!(Filter::from_trusted(good), filter);
     }
     assert_eq!(Filter::parse(""), Err(TopicError::Empty));
     assert_eq!(Filter::parse("\0"), Err(TopicError::Nul));
@@ -51,6 +52,7 @@ fn shared_filters_are_split() {
             (filter.as_str(), filter.share(), filter.pattern()),
             (text, Some(share), pattern)
         );
+        assert_eq!(Filter::from_trusted(text), filter);
     }
     for (text, error) in [
         ("$share/", TopicError::ShareNameEmpty),
@@ -65,8 +67,10 @@ fn shared_filters_are_split() {
         assert_eq!(Filter::parse(text), Err(error), "{text}");
     }
     // Without the separator it is a filter like any other.
-    assert_eq!(Filter::parse("$share").map(|filter| filter.share()), Ok(None));
-    assert_eq!(Filter::parse("$shared/g/a").map(|filter| filter.share()), Ok(None));
+    for text in ["$share", "$shared/g/a"] {
+        let filter = Filter::parse(text).unwrap();
+        assert_eq!((filter.share(), filter), (None, Filter::from_trusted(text)));
+    }
 }
 
 #[test]
@@ -171,6 +175,19 @@ fn overlaps_means_that_some_topic_is_matched_by_both() {
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn wildcards_are_allowed_as_whole_levels_only(text in "[a+#/]{1,8}") {
+        let levels: Vec<&str> = text.split('/').collect();
+        let last = levels.len() - 1;
+        let right = levels.iter().enumerate().all(|(at, level)| match *level {
+            "+" => true,
+            "#" => at == last,
+            level => !level.contains(['+', '#']),
+        });
+        prop_assert_eq!(Filter::parse(&text).is_ok(), right);
+        prop_assert!(topic::levels(&text).eq(levels));
+    }
 
     #[test]
     fn a_filter_without_wildcards_matches_itself_only(a in "[ab/$]{1,8}", b in "[ab/$]{1,8}") {
