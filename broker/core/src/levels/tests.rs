@@ -1,3 +1,5 @@
+//! What comes and goes in the tree, against a map of it.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
