@@ -7,7 +7,8 @@ use crate::report::{Quantity, Report, Target};
 use crate::run::{Candidate, Figure, Measured, Scenario, rounds};
 use crate::strace::{self, Strace};
 
-/// Idle connections whose memory is measured.
+/// Idle connections whose memory is measured. The heap grows by huge pages of 2 MiB: half a KiB for each of so many, by
+/// which one run differs from the next.
 const IDLE: u32 = 4_000;
 
 /// One run of the load tool, for which processor time of each delivered message is the figure.
