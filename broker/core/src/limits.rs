@@ -333,6 +333,10 @@ pub const MEMO_SUBSCRIBERS: usize = 262_144;
 /// memory, set nobody free and keep nobody from being counted.
 pub const JAIL_CLIENTS: usize = 65_536;
 
+/// Clients without a connection of which it is remembered what they have published, where their rate is limited. Beyond it
+/// those are forgotten that owe least.
+pub const PACES: usize = 65_536;
+
 /// Those of them that may be banned. Beyond it the ban ends that would end first: without room to count, whoever came next
 /// could try as often as it liked.
 pub const JAIL_BANS: usize = JAIL_CLIENTS / 4 * 3;

@@ -59,6 +59,19 @@ pub(crate) struct Plugin {
     pool: Pool<Guest>,
 }
 
+/// How long one packet has waited for a plugin.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Waited {
+    /// For its answers.
+    asked: Duration,
+    /// For an instance to ask.
+    queued: Duration,
+}
+
+/// How often as long as for answers a packet may wait for instances: more are not asked about at once than so many times the
+/// instances that there are by default.
+const QUEUE: u32 = 4;
+
 /// The instance that answers one call.
 pub(crate) enum Slot<'a> {
     /// That of the worker of this number.
@@ -205,17 +218,18 @@ impl Plugin {
         })
     }
 
-    /// An instance for one call, off the data path. Blocks. `spent`: how long it has waited because of the same packet.
-    pub(crate) fn pooled<'a>(&'a self, hook: Hook, spent: &'a mut Duration) -> Slot<'a> {
+    /// An instance for one call, off the data path. Blocks. `waited`: how long it has because of the same packet.
+    pub(crate) fn pooled<'a>(&'a self, hook: Hook, waited: &'a mut Waited) -> Slot<'a> {
         let most = self.spec.limits.http.packet_time;
-        if self.waits() && *spent >= most {
+        if self.waits() && waited.asked >= most {
             self.tallies.count(None, hook, Outcome::Failure);
             return Slot::None(CallError::Late(most));
         }
-        let (begin, left) = (Instant::now(), most.saturating_sub(*spent));
+        // Others' questions are not this packet's: where many are asked at once, the last would have no time left.
+        let (begin, left) = (Instant::now(), (most * QUEUE).saturating_sub(waited.queued));
         let lease = self.lease(hook, left);
-        *spent += begin.elapsed();
-        lease.map_or_else(Slot::None, |lease| Slot::Lent(Box::new(lease), spent))
+        waited.queued += begin.elapsed();
+        lease.map_or_else(Slot::None, |lease| Slot::Lent(Box::new(lease), &mut waited.asked))
     }
 
     /// An instance that is no worker's own. Waits for one, no longer than a call may take.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::time::Sleep;
-use wasmqtt_codec::{PacketId, QoS, ReasonCode};
+use wasmqtt_codec::{PacketId, QoS, ReasonCode, Version};
 use wasmqtt_core::broker::{
     Granted, JudgedPublication, PublicationAside, Published, SubscriptionsAside,
 };
@@ -129,8 +129,14 @@ impl Driver {
                     self.connection.give_up(packet_id);
                     return Err(broken());
                 };
-                let broker = &self.shared.broker;
-                let published = broker.publish_judged(&mut local.lane, now, judged);
+                let (broker, connection) = (&self.shared.broker, &self.connection);
+                // Another connection may have the session, and wait for this.
+                let refused = || match connection.client().version {
+                    Version::V5 => connection.give_up(packet_id),
+                    // Who cannot be told goes through all the steps.
+                    _ => {}
+                };
+                let published = broker.publish_judged(&mut local.lane, now, judged, refused);
                 self.acknowledge(local, packet_id, qos, published)?;
             }
             Parked::Subscribe(answer) => {
@@ -248,8 +254,10 @@ impl Driver {
             })
             .await;
             // What was not published may be sent again, and is then no repetition.
-            if !matches!(route(&self.shared, answer).await, Some(Ok(_))) {
-                self.connection.give_up(packet_id);
+            let connection = &self.connection;
+            let refused = || connection.give_up(packet_id);
+            if route(&self.shared, answer, refused).await.is_none() {
+                connection.give_up(packet_id);
             }
         }
     }
@@ -259,19 +267,20 @@ impl Driver {
 async fn route(
     shared: &Shared,
     answer: Elsewhere<JudgedPublication>,
+    refused: impl FnOnce(),
 ) -> Option<Result<Published, Refusal>> {
     let judged = answer.await?;
     let now = shared.clock.now();
-    with_local(|local| shared.broker.publish_judged(&mut local.lane, now, judged))
+    with_local(|local| shared.broker.publish_judged(&mut local.lane, now, judged, refused))
 }
 
 /// Sees a publication through that nobody waits for: a plugin's own, or a will.
 pub(crate) async fn see_through(shared: &Shared, aside: PublicationAside) -> Result<(), Refusal> {
     let published = match ask_publish(shared, aside) {
-        Ok(answer) => route(shared, answer).await,
+        Ok(answer) => route(shared, answer, || {}).await,
         Err(refused) => {
             let now = shared.clock.now();
-            with_local(|local| shared.broker.publish_judged(&mut local.lane, now, *refused))
+            with_local(|local| shared.broker.publish_judged(&mut local.lane, now, *refused, || {}))
         }
     };
     let broken = || Err(Refusal::new(ReasonCode::ImplementationSpecificError));

@@ -86,7 +86,7 @@ impl Driver {
         let alarm = connection
             .deadline()
             .map(|at| Box::pin(tokio::time::sleep_until(shared.clock.instant(at))));
-        Self {
+        let mut driver = Self {
             client: Arc::clone(connection.client()),
             session: Arc::clone(connection.session()),
             limits: Arc::clone(connection.limits()),
@@ -100,6 +100,18 @@ impl Driver {
             alarm,
             waits: Waits::default(),
             in_line: None,
+        };
+        // It may have been too fast before.
+        driver.rest(driver.shared.clock.now());
+        driver
+    }
+
+    /// Reads nothing for as long as the client is to wait because it publishes too fast.
+    fn rest(&mut self, now: Moment) {
+        if let Some(until) = self.connection.paused(now) {
+            self.connection.stop_reading(now);
+            let until = self.shared.clock.instant(until);
+            self.waits.pause = Some(Box::pin(tokio::time::sleep_until(until)));
         }
     }
 
@@ -252,11 +264,7 @@ impl Driver {
             }
         })?;
         self.has_ahead = part.is_done() && !self.wire.kept().is_empty();
-        if let Some(until) = self.connection.paused(now) {
-            self.connection.stop_reading(now);
-            let until = self.shared.clock.instant(until);
-            self.waits.pause = Some(Box::pin(tokio::time::sleep_until(until)));
-        }
+        self.rest(now);
         Ok(true)
     }
 
@@ -387,7 +395,8 @@ impl Hand<'_> {
                             return Ok(Taken::Last);
                         }
                         Err(judged) => {
-                            let published = broker.publish_judged(self.lane, self.now, *judged);
+                            let published =
+                                broker.publish_judged(self.lane, self.now, *judged, || {});
                             if self.client.version != Version::V5 {
                                 // Who knows no reason codes must not take it for published, and forget it.
                                 self.connection.give_up(packet_id);

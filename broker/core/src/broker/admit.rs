@@ -122,8 +122,10 @@ impl Broker {
                 self.rejudge(lane, now, &place.client, &place.session);
             }
         }
+        let name = place.client.name.as_deref();
         Ok(Admission {
-            client: place.client,
+            pace: self.rates.of(now, &client_id, name, &limits),
+            client: Arc::clone(&place.client),
             session: place.session,
             attachment: place.attachment,
             session_present: place.present,

@@ -204,12 +204,14 @@ impl Broker {
         Attempt::Done(self.publish_internal_now(lane, now, publisher, message))
     }
 
-    /// Routes what was put aside, as its answers say.
+    /// Routes what was put aside, as its answers say. Where it is refused, `refused` is called before anything else of its
+    /// client goes on: for whoever has taken note of it.
     pub fn publish_judged(
         &self,
         lane: &mut Lane,
         now: Moment,
         judged: JudgedPublication,
+        refused: impl FnOnce(),
     ) -> Result<Published, Refusal> {
         let JudgedPublication { client, topic, hops, is_answered, outcome, ticket } = judged;
         let published = match outcome {
@@ -227,6 +229,7 @@ impl Broker {
         };
         if let Err(refusal) = &published {
             note_refused(&mut lane.events, &client, &topic, hops, refusal);
+            refused();
         }
         drop(ticket);
         published

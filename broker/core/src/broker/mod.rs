@@ -9,6 +9,7 @@ mod greet;
 mod jail;
 mod logins;
 mod publish;
+mod rates;
 mod rejudge;
 mod relimit;
 mod renew;
@@ -34,6 +35,7 @@ use crate::subscription::SharedStrategy;
 use backlog::Backlog;
 use jail::Jail;
 use logins::Failures;
+use rates::Rates;
 use wasmqtt_codec::ReasonCode;
 
 pub use aside::{Attempt, Granted, JudgedPublication, PublicationAside, SubscriptionsAside};
@@ -118,6 +120,7 @@ pub struct Broker {
     timers: Mutex<BTreeMap<Due, Arc<str>>>,
     jail: Jail,
     failures: Failures,
+    rates: Rates,
     backlog: Backlog,
     keys: AtomicU64,
     attachments: AtomicU64,
@@ -134,6 +137,7 @@ impl Broker {
             timers: Mutex::default(),
             jail: Jail::default(),
             failures: Failures::default(),
+            rates: Rates::default(),
             backlog: Backlog::default(),
             keys: AtomicU64::new(1),
             attachments: AtomicU64::new(1),

@@ -1,5 +1,7 @@
 //! The operator changes limits while clients are connected.
 
+use std::sync::Arc;
+
 use super::{Broker, Lane};
 use crate::connection::Connection;
 use crate::limits::Limits;
@@ -13,7 +15,9 @@ impl Broker {
         if limits.queue != connection.limits().queue {
             connection.session().mailbox.set_bound(connection.attachment(), limits.queue);
         }
-        connection.revise(lane.share(limits));
+        let client = Arc::clone(connection.client());
+        let anew = || self.rates.anew(&client.id, client.name.as_deref(), &limits);
+        connection.revise(lane.share(limits), anew);
         true
     }
 }

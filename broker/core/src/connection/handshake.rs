@@ -9,8 +9,8 @@ use wasmqtt_codec::{
     ReasonCode, Version, decode,
 };
 
-use super::Connection;
 use super::exchange::{Authentication, Data};
+use super::{Connection, Pace};
 use crate::client::{Client, ListenerId, Transport};
 use crate::fault::Fault;
 use crate::judge::{Connecting, IdentityLimits, Refusal};
@@ -215,6 +215,8 @@ pub struct Admission {
     pub limits: Arc<Limits>,
     /// What of them the identity says; none = nothing.
     pub own: Option<Box<IdentityLimits>>,
+    /// What it has published of what it may, where that is limited.
+    pub pace: Option<Pace>,
     /// When the identity expires.
     pub expires_at: Option<Moment>,
     /// For CONNACK.

@@ -187,13 +187,14 @@ impl Connection {
     fn take(&self, id: PacketId) -> Result<bool, Fault> {
         let mut state = self.session.state.lock();
         self.check_attached(&state)?;
-        if state.received.contains(&id) {
+        if state.received.contains_key(&id) {
             return Ok(false);
         }
         if state.received.len() >= usize::from(self.limits.receive_maximum) {
             return Err(Fault::ReceiveMaximumExceeded);
         }
-        Ok(state.received.insert(id))
+        state.received.insert(id, self.attachment);
+        Ok(true)
     }
 
     /// Whether a QoS 2 publication that is not released has this identifier. A 3.x client could not be told.
@@ -202,7 +203,7 @@ impl Connection {
             return false;
         }
         let state = self.session.state.lock();
-        state.attachment == self.attachment && state.received.contains(&id)
+        state.attachment == self.attachment && state.received.contains_key(&id)
     }
 
     /// Answers a publication that was judged and routed.
@@ -225,18 +226,19 @@ impl Connection {
         // A refused one of a 3.x client has no code to say so: it goes through all the steps.
         if qos == QoS::ExactlyOnce && refusal.is_some() && self.version == Version::V5 {
             let mut state = self.session.state.lock();
+            // Also where another connection has the session: the client may send it again there.
+            state.give_up(id, self.attachment);
             self.check_attached(&state)?;
-            state.received.remove(&id);
         }
         self.ack(kind, id, code, refusal, out);
         Ok(())
     }
 
-    /// Lets go of a publication that is not answered, because its refusal ends the connection.
+    /// Lets go of a publication that was not published and is not answered: because its refusal ends the connection, or
+    /// because that is over.
     pub fn give_up(&self, packet_id: Option<PacketId>) {
-        let mut state = self.session.state.lock();
-        if let Some(id) = packet_id.filter(|_| state.attachment == self.attachment) {
-            state.received.remove(&id);
+        if let Some(id) = packet_id {
+            self.session.state.lock().give_up(id, self.attachment);
         }
     }
 
@@ -280,7 +282,7 @@ impl Connection {
     fn pubrel(&mut self, ack: &Ack<'_>, out: &mut Vec<u8>) -> Result<Inbound<'static>, Fault> {
         let mut state = self.session.state.lock();
         self.check_attached(&state)?;
-        let known = state.received.remove(&ack.packet_id);
+        let known = state.received.remove(&ack.packet_id).is_some();
         drop(state);
         self.step(PacketType::PubComp, ack.packet_id, known, out);
         Ok(Inbound::Settled)

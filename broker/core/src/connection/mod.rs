@@ -39,6 +39,7 @@ pub(crate) use content::{check_size, check_user_properties};
 pub(crate) use inbound::check_format;
 pub use inbound::{Inbound, Publication};
 pub use outbound::LeftOut;
+pub use rate::Pace;
 pub use subscriptions::Subscribed;
 
 /// How a connection ended, for [`Broker::depart`](crate::broker::Broker::depart).
@@ -122,7 +123,7 @@ impl Connection {
             assigned: Assigned::new(hello.topic_alias_maximum.min(ASSIGNED_ALIASES)).map(Box::new),
             limits: admission.limits,
             own: admission.own,
-            rate: Rate::default(),
+            rate: Rate::new(admission.pace),
             subscribes: Subscribes::default(),
             left_out: LeftOut::default(),
             authentication: hello.standing(now, &admission.client.id),
@@ -161,14 +162,14 @@ impl Connection {
         (next != *self.limits).then_some(next)
     }
 
-    /// It may use this from now on.
-    pub(crate) fn revise(&mut self, limits: Arc<Limits>) {
+    /// It may use this from now on. `pace`: where its rate is another, what is counted from now on.
+    pub(crate) fn revise(&mut self, limits: Arc<Limits>, pace: impl FnOnce() -> Option<Pace>) {
         let rates = |limits: &Limits| {
             (limits.publish_rate, limits.publish_bytes_rate, limits.on_publish_rate)
         };
         if rates(&self.limits) != rates(&limits) {
             // What was too much for one rate says nothing about another.
-            self.rate = Rate::default();
+            self.rate = Rate::new(pace());
         }
         self.limits = limits;
     }

@@ -7,7 +7,7 @@ pub mod registry;
 pub mod subscriptions;
 pub mod will;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -50,9 +50,9 @@ pub struct State {
     pub client: Option<Arc<Client>>,
     /// Sent and not acknowledged.
     pub inflight: Inflight,
-    /// Packet identifiers of QoS 2 publications received and not released [MQTT-4.3.3-10]; bounded by Receive
-    /// Maximum.
-    pub received: BTreeSet<PacketId>,
+    /// Packet identifiers of QoS 2 publications received and not released [MQTT-4.3.3-10], and the numbers of the
+    /// connections that brought them; bounded by Receive Maximum.
+    pub received: BTreeMap<PacketId, u64>,
     /// What it asked for.
     pub subscriptions: Subscriptions,
     /// Left by the client.
@@ -83,6 +83,14 @@ impl Session {
 }
 
 impl State {
+    /// Forgets a QoS 2 publication that this connection brought and that was not published: whoever has the session by now
+    /// may be sent it again, and it is then no repetition.
+    pub fn give_up(&mut self, id: PacketId, attachment: u64) {
+        if self.received.get(&id) == Some(&attachment) {
+            self.received.remove(&id);
+        }
+    }
+
     /// The next moment at which something has to be done for a client that is away.
     pub fn next_due(&self) -> Option<Moment> {
         match (self.will_due, self.ends_at) {

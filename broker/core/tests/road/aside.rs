@@ -3,13 +3,19 @@
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use wasmqtt_codec::{Packet, ReasonCode, RetainHandling, Subscribe, Subscription, Version};
+use wasmqtt_codec::{
+    Next, Packet, Publish, ReasonCode, RetainHandling, Subscribe, Subscription, Version, frame,
+};
 use wasmqtt_core::broker::{Attempt, Published};
-use wasmqtt_core::judge::{Action, Actions, Effect, Identity, Permission, Refusal, Transformed};
+use wasmqtt_core::connection::Inbound;
+use wasmqtt_core::fault::Fault;
+use wasmqtt_core::judge::{
+    Action, Actions, Decision, Effect, Identity, Permission, Refusal, Transformed,
+};
 use wasmqtt_core::message::{Changes, Origin, Parts};
 
 use crate::judge::Scripted;
-use crate::wire::{Client, Q0, Q1, Q2, Wire, clean, payloads, stored, will};
+use crate::wire::{Client, Q0, Q1, Q2, Wire, clean, message, numbered, payloads, stored, will};
 
 fn parts<'a>(topic: &'a str, payload: &'a str) -> Parts<'a> {
     Parts {
@@ -55,7 +61,7 @@ fn a_publication_that_waits_reaches_nobody_before_its_answer_and_what_it_says_is
         assert!(wire.script().asked.iter().all(|asked| asked.topic != topic), "not asked here");
         let judged = aside.ask(&mut elsewhere(&wire), wire.now);
         let broker = Arc::clone(&wire.broker);
-        let published = broker.publish_judged(&mut wire.lane, wire.now, judged);
+        let published = broker.publish_judged(&mut wire.lane, wire.now, judged, || {});
         match denied {
             true => assert_eq!(published.unwrap_err().code, ReasonCode::NotAuthorized),
             false => assert_eq!(published.unwrap(), Published::Routed),
@@ -87,7 +93,10 @@ fn what_a_waiting_transformer_makes_of_a_publication_is_routed() {
     let Attempt::Aside(aside) = attempt(&mut wire, &client, "a") else { panic!("it did not wait") };
     let judged = aside.ask(&mut elsewhere(&wire), wire.now);
     let broker = Arc::clone(&wire.broker);
-    assert_eq!(broker.publish_judged(&mut wire.lane, wire.now, judged), Ok(Published::Routed));
+    assert_eq!(
+        broker.publish_judged(&mut wire.lane, wire.now, judged, || {}),
+        Ok(Published::Routed)
+    );
     assert_eq!(wire.take_payloads(&mut reader), ["changed"]);
     assert!(matches!(attempt(&mut wire, &client, "b"), Attempt::Done(Ok(Published::Discarded))));
 }
@@ -138,7 +147,7 @@ fn a_will_that_waits_is_left_to_whoever_asks_elsewhere() {
         for aside in aside {
             let judged = aside.ask(&mut elsewhere(&wire), wire.now);
             let broker = Arc::clone(&wire.broker);
-            let published = broker.publish_judged(&mut wire.lane, wire.now, judged);
+            let published = broker.publish_judged(&mut wire.lane, wire.now, judged, || {});
             assert_eq!(published.is_err(), denied);
         }
         let expected: &[&str] = if denied { &[] } else { &["gone"] };
@@ -168,10 +177,10 @@ fn what_a_client_leaves_is_routed_in_its_order_and_its_next_connection_comes_aft
     assert!(first.poll_first(cx).is_ready() && gone.poll_first(cx).is_pending());
     let judged = first.ask(&mut elsewhere(&wire), wire.now);
     assert!(gone.poll_first(cx).is_pending(), "answered is not routed");
-    broker.publish_judged(&mut wire.lane, wire.now, judged).unwrap();
+    broker.publish_judged(&mut wire.lane, wire.now, judged, || {}).unwrap();
     assert!(gone.poll_first(cx).is_ready() && broker.poll_clear("c", cx).is_pending());
     let judged = gone.ask(&mut elsewhere(&wire), wire.now);
-    broker.publish_judged(&mut wire.lane, wire.now, judged).unwrap();
+    broker.publish_judged(&mut wire.lane, wire.now, judged, || {}).unwrap();
     assert!(broker.poll_clear("c", cx).is_ready());
     assert_eq!(wire.take_payloads(&mut reader), ["a", "gone"]);
     // Nobody waits for one that is given up.
@@ -196,7 +205,7 @@ fn of_a_client_that_dies_faster_than_its_wills_are_judged_those_beyond_a_bound_a
     let broker = Arc::clone(&wire.broker);
     for aside in wills {
         let judged = aside.ask(&mut elsewhere(&wire), wire.now);
-        broker.publish_judged(&mut wire.lane, wire.now, judged).unwrap();
+        broker.publish_judged(&mut wire.lane, wire.now, judged, || {}).unwrap();
     }
     assert_eq!(wire.take_payloads(&mut reader).len(), 16);
     let client = wire.connect(&connect);
@@ -285,6 +294,61 @@ fn what_a_session_holds_is_judged_elsewhere_too_and_nothing_else_is_touched() {
 }
 
 #[test]
+fn what_was_refused_to_a_connection_that_lost_its_session_is_no_repetition_on_the_next() {
+    for put_aside in [false, true] {
+        let mut wire = Wire::new();
+        let mut reader = wire.connect(&clean(Version::V5, "r"));
+        wire.subscribe(&mut reader, "#", Q2);
+        let mut old = wire.connect(&stored(Version::V5, "p"));
+        let broker = Arc::clone(&wire.broker);
+        let (mut bytes, mut out) = (Vec::new(), Vec::new());
+        numbered("a", Q2, 1, "x").encode(Version::V5, &mut bytes).unwrap();
+        let Ok(Next::Whole { frame, .. }) = frame::next(&bytes, u32::MAX) else { panic!() };
+        if put_aside {
+            waits(&wire, Action::Publish, "a");
+        }
+        wire.script().deny(Action::Publish, "a");
+        let who = Arc::clone(old.connection.client());
+        let Inbound::Publish(publication) =
+            old.connection.receive(wire.now, frame, &mut out).unwrap()
+        else {
+            panic!("it is not to be published");
+        };
+        let id = publication.packet_id;
+        let attempt = broker.try_publish(&mut wire.lane, wire.now, &who, publication.parts);
+        let mut new = wire.connect(&stored(Version::V5, "p"));
+        let refused = match attempt {
+            Attempt::Aside(aside) => {
+                let judged = aside.ask(&mut elsewhere(&wire), wire.now);
+                let give_up = || {
+                    let cx = Context::from_waker(Waker::noop());
+                    assert!(broker.poll_clear("p", &cx).is_pending(), "the next packet waits");
+                    old.connection.give_up(id);
+                };
+                broker.publish_judged(&mut wire.lane, wire.now, judged, give_up).unwrap_err()
+            }
+            Attempt::Done(published) => {
+                let refusal = published.unwrap_err();
+                let told = old.connection.acknowledge(id, Q2, Err(&refusal), &mut out);
+                assert_eq!(told, Err(Fault::TakenOver));
+                refusal
+            }
+        };
+        assert_eq!(refused.code, ReasonCode::NotAuthorized);
+        // Sent again, it is judged again.
+        wire.script().answer(Action::Publish, "a", Decision::Allow);
+        wire.script().waits.clear();
+        let again = Publish { dup: true, qos: Q2, packet_id: id, ..message("a", "x") };
+        wire.send(&mut new, &Packet::Publish(again));
+        assert_eq!(wire.take_payloads(&mut reader), ["x"], "put aside: {put_aside}");
+        // And what the next one itself has taken on is not let go of by the one before.
+        old.connection.give_up(id);
+        wire.send(&mut new, &Packet::Publish(again));
+        assert!(wire.take_payloads(&mut reader).is_empty());
+    }
+}
+
+#[test]
 fn what_is_put_aside_can_be_refused_unasked() {
     let mut wire = Wire::new();
     let mut reader = wire.connect(&clean(Version::V5, "r"));
@@ -297,7 +361,7 @@ fn what_is_put_aside_can_be_refused_unasked() {
     let Attempt::Aside(aside) = attempt(&mut wire, &client, "a") else { panic!("did not wait") };
     wire.script().asked.clear();
     let judged = aside.refuse(crowded.clone());
-    let refused = broker.publish_judged(&mut wire.lane, wire.now, judged);
+    let refused = broker.publish_judged(&mut wire.lane, wire.now, judged, || {});
     assert_eq!(refused.unwrap_err().code, ReasonCode::QuotaExceeded);
     assert!(broker.poll_clear("c", &Context::from_waker(Waker::noop())).is_ready());
     let subscribe = Subscribe {

@@ -222,6 +222,81 @@ fn a_publication_larger_than_the_rate_is_followed_by_a_pause_that_makes_up_for_i
 }
 
 #[test]
+fn who_comes_back_finds_what_it_has_published_already() {
+    for version in VERSIONS {
+        for connect in [clean(version, "c"), stored(version, "c")] {
+            for is_there in [false, true] {
+                let mut wire = Wire::new();
+                wire.now = Moment(5_300);
+                wire.limits.publish_rate = Some(3);
+                let mut client = wire.connect(&connect);
+                for _ in 0..2 {
+                    wire.publish(&mut client, "a", Q1, "x");
+                }
+                let mut before = Some(client);
+                if !is_there {
+                    before.take().into_iter().for_each(|client| wire.lose(client));
+                }
+                let mut client = wire.connect(&connect);
+                assert_eq!(client.connection.paused(wire.now), None);
+                for _ in 0..5 {
+                    wire.publish(&mut client, "a", Q1, "x");
+                }
+                wire.lose(client);
+                // Seven of three in a second: it is read as late as if it had stayed.
+                let mut client = wire.connect(&connect);
+                assert_eq!(client.connection.paused(wire.now), Some(Moment(7_000)));
+                wire.now = Moment(7_000);
+                wire.publish(&mut client, "a", Q1, "x");
+                assert_eq!(client.connection.paused(wire.now), None);
+                wire.publish(&mut client, "a", Q1, "x");
+                assert_eq!(client.connection.paused(wire.now), Some(Moment(8_000)));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_one_client_has_published_is_held_against_no_other() {
+    let mut wire = Wire::new();
+    wire.limits.publish_rate = Some(1);
+    let named = |name| Connect { username: Some(name), ..clean(Version::V5, "c") };
+    for (connect, is_paused) in [
+        (named("a"), false),
+        (named("b"), false),
+        (clean(Version::V5, "d"), false),
+        (named("a"), true),
+    ] {
+        let mut client = wire.connect(&connect);
+        assert_eq!(client.connection.paused(wire.now).is_some(), is_paused, "{connect:?}");
+        wire.publish(&mut client, "a", Q1, "x");
+        wire.lose(client);
+    }
+}
+
+#[test]
+fn who_is_sent_away_for_its_rate_comes_back_to_what_is_left_of_the_second_and_to_the_whole_next_one()
+ {
+    let mut wire = Wire::new();
+    wire.limits.publish_bytes_rate = Some(200);
+    wire.limits.on_publish_rate = OnPublishRate::Disconnect;
+    for round in 0..3 {
+        // Much more than the rate, which is not held against it for longer.
+        for length in [2000, 10] {
+            let mut client = wire.connect(&clean(Version::V5, "c"));
+            let payload = "x".repeat(length);
+            wire.send(&mut client, &Packet::Publish(message("a", &payload)));
+            assert_eq!(client.closed, Some(Fault::MessageRateTooHigh), "{round} {length}");
+        }
+        wire.pass(1000);
+        let mut client = wire.connect(&clean(Version::V5, "c"));
+        wire.send(&mut client, &Packet::Publish(message("a", &"x".repeat(150))));
+        assert_eq!(client.closed, None, "{round}");
+        wire.lose(client);
+    }
+}
+
+#[test]
 fn a_topic_beyond_the_listeners_length_or_depth_closes_the_connection() {
     for topic in ["1/2/3/4", "a-topic-of-many-letters"] {
         let mut wire = Wire::new();

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use wasmqtt_core::client::Client;
 use wasmqtt_core::judge::{Action, Decision, Request};
@@ -14,7 +13,7 @@ use crate::decisions::{Decisions, Recalled};
 use crate::elsewhere::SharedDecisions;
 use crate::error::CallError;
 use crate::guest::Guest;
-use crate::plugin::{Plugin, Slot};
+use crate::plugin::{Plugin, Slot, Waited};
 use crate::selection;
 use crate::tally::{Hook, Outcome};
 
@@ -43,7 +42,7 @@ pub(crate) enum Instances<'a> {
 
 /// How long each plugin has waited because of one packet, by its place.
 #[derive(Debug, Default)]
-pub(crate) struct Spent(BTreeMap<usize, Duration>);
+pub(crate) struct Spent(BTreeMap<usize, Waited>);
 
 /// A question: who answers, with which instances, and when.
 pub(crate) struct Session<'a> {

@@ -1,5 +1,6 @@
 //! What the core writes to one connection, packet by packet: each must be owed, allowed, and right in every field.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 use std::rc::Rc;
@@ -42,6 +43,32 @@ impl Pulled {
     }
 }
 
+/// How fast a client publishes, whatever becomes of its connections.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    second: u64,
+    publications: u32,
+    pub(super) most: u32,
+}
+
+impl Pace {
+    /// What was too much in one second is not held against the client in the next.
+    pub(super) fn look(&mut self, now: Moment) {
+        let second = now.0 / 1000;
+        if self.second != second {
+            (self.second, self.publications) = (second, 0);
+        }
+        self.publications = self.publications.min(self.most);
+    }
+
+    /// One more; true when it is one too many.
+    pub(super) fn count(&mut self, now: Moment) -> bool {
+        self.look(now);
+        self.publications += 1;
+        self.publications > self.most
+    }
+}
+
 /// The model of one connection.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -70,8 +97,8 @@ pub(crate) struct Link {
     pub(super) is_over_quota: bool,
     pub(super) is_rude: bool,
     pub(super) is_ordered: bool,
-    pub(super) second: u64,
-    pub(super) publications: u32,
+    pub(super) pace: Option<Rc<RefCell<Pace>>>,
+    pub(super) is_too_fast: bool,
     is_welcome: bool,
     is_over: bool,
     pub(super) is_leaving: bool,
@@ -102,8 +129,8 @@ impl Link {
             is_over_quota: false,
             is_rude: false,
             is_ordered: false,
-            second: 0,
-            publications: 0,
+            pace: None,
+            is_too_fast: false,
             is_welcome: false,
             is_over: false,
             is_leaving: false,

@@ -122,7 +122,16 @@ impl Auditor {
         let Some(session) = self.sessions.get_mut(&id) else { return self.done() };
         let same = !present || session.key == admission.session.key;
         session.key = admission.session.key;
-        let link = Link::new(&entrant.describe(), session, self.now);
+        let mut link = Link::new(&entrant.describe(), session, self.now);
+        link.pace = link.limits.publish_rate.map(|most| {
+            let pace = self.paces.entry(Rc::clone(&id)).or_default();
+            let mut used = pace.borrow_mut();
+            // By the rate that it was used under, then by the one that holds.
+            used.look(self.now);
+            used.most = most;
+            used.look(self.now);
+            Rc::clone(pace)
+        });
         self.links.insert(entrant.link, link);
         self.keys.insert(entrant.link, admission.session.key);
         self.check(same, || format!("{id} resumed another session"));

@@ -31,9 +31,10 @@ impl Auditor {
         let session = self.sessions.get_mut(&id).filter(|session| session.holder == Some(at));
         let owed = match packet {
             Packet::Publish(publish) => {
-                link.count(now);
+                link.is_too_fast |=
+                    link.pace.as_ref().is_some_and(|pace| pace.borrow_mut().count(now));
                 let number = publish.packet_id.map_or(0, |id| id.get());
-                if link.is_too_fast() {
+                if link.is_too_fast {
                     return;
                 }
                 match (publish.qos, session) {
@@ -261,7 +262,7 @@ impl Auditor {
                 }
                 Fault::IdentityExpired => link.expires_at.is_some_and(|at| at <= now),
                 Fault::ReceiveMaximumExceeded => link.is_over_quota,
-                Fault::MessageRateTooHigh => link.is_too_fast(),
+                Fault::MessageRateTooHigh => link.is_too_fast,
                 Fault::Ordered(ReasonCode::QuotaExceeded) => told,
                 Fault::Ordered(ReasonCode::AdministrativeAction) => link.is_ordered,
                 _ => false,
@@ -277,7 +278,7 @@ impl Auditor {
         let overdue = link.keep_alive > 0 && silent <= now
             || link.expires_at.is_some_and(|at| at <= now)
             || link.is_over_quota
-            || link.is_too_fast();
+            || link.is_too_fast;
         self.check(!overdue, || "a connection goes on beyond its time or its quota".into());
     }
 
@@ -293,19 +294,5 @@ impl Auditor {
         let link = self.links.get(&at).filter(|link| !link.is_leaving);
         let owed = link.and_then(|link| link.owed.front().cloned());
         self.check(owed.is_none(), || format!("{owed:?} was never sent"));
-    }
-}
-
-impl Link {
-    fn count(&mut self, now: Moment) {
-        let second = now.0 / 1000;
-        if self.second != second {
-            (self.second, self.publications) = (second, 0);
-        }
-        self.publications += 1;
-    }
-
-    fn is_too_fast(&self) -> bool {
-        self.limits.publish_rate.is_some_and(|rate| self.publications > rate)
     }
 }

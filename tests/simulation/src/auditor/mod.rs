@@ -9,6 +9,7 @@ mod ingress;
 mod routing;
 pub(crate) mod session;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Arguments;
 use std::rc::Rc;
@@ -21,6 +22,7 @@ use wasmqtt_core::time::Moment;
 
 use crate::trace::Trace;
 pub(crate) use egress::Link;
+use egress::Pace;
 use entering::Entrant;
 use routing::Float;
 use session::{Counts, Letter, Session};
@@ -54,6 +56,8 @@ pub(crate) struct Auditor {
     limits: BrokerLimits,
     sessions: BTreeMap<Rc<str>, Session>,
     links: BTreeMap<u32, Link>,
+    /// Of each client whose rate was ever limited.
+    paces: BTreeMap<Rc<str>, Rc<RefCell<Pace>>>,
     /// Whose deliveries are being judged: two connections may have pulled for one client.
     screening: Option<u32>,
     retained: BTreeMap<Rc<str>, Letter>,
@@ -99,6 +103,7 @@ impl Auditor {
             limits,
             sessions: BTreeMap::new(),
             links: BTreeMap::new(),
+            paces: BTreeMap::new(),
             screening: None,
             retained: BTreeMap::new(),
             doing: Doing::Nothing,
