@@ -6,7 +6,7 @@ use wasmqtt_core::time::Moment;
 
 use super::routing::shared;
 use super::session::{Held, Open};
-use super::{Auditor, Link};
+use super::Auditor;
 
 /// An answer that must be the next one of its kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
