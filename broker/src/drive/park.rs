@@ -131,10 +131,11 @@ impl Driver {
                 };
                 let (broker, connection) = (&self.shared.broker, &self.connection);
                 // Another connection may have the session, and wait for this.
-                let refused = || match connection.client().version {
-                    Version::V5 => connection.give_up(packet_id),
+                let refused = || {
                     // Who cannot be told goes through all the steps.
-                    _ => {}
+                    if connection.client().version == Version::V5 {
+                        connection.give_up(packet_id);
+                    }
                 };
                 let published = broker.publish_judged(&mut local.lane, now, judged, refused);
                 self.acknowledge(local, packet_id, qos, published)?;
