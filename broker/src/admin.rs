@@ -28,6 +28,7 @@ use wasmqtt_sandbox::Sandbox;
 use crate::config::Config;
 use crate::count::Counters;
 use crate::listen::Listeners;
+use crate::reload::History;
 use crate::worker::Census;
 
 /// Connections at a time; more wait to be accepted.
@@ -54,6 +55,7 @@ pub(crate) struct View {
     pub(crate) listeners: Arc<Listeners>,
     pub(crate) config: Arc<Mutex<Config>>,
     pub(crate) started: Instant,
+    pub(crate) reloads: Arc<History>,
     /// For what takes a thread and instances of plugins: one at a time.
     pub(crate) desk: Semaphore,
 }
@@ -116,7 +118,8 @@ impl View {
     async fn answer(&self, request: Request<Incoming>) -> Reply {
         let allowed: &[Method] = match request.uri().path() {
             "/metrics" | "/health" => &[Method::GET, Method::HEAD],
-            "/explain" | "/reload" => &[Method::POST],
+            "/reload" => &[Method::GET, Method::HEAD, Method::POST],
+            "/explain" => &[Method::POST],
             _ => {
                 let body = "there are /metrics, /health, /explain and /reload\n".into();
                 return response(StatusCode::NOT_FOUND, TEXT, body);
@@ -136,7 +139,8 @@ impl View {
             "/metrics" => self.metrics().await,
             "/health" => self.health().await,
             "/explain" => question::explain(self, request).await,
-            _ => question::try_reload(self, request).await,
+            _ if request.method() == Method::POST => question::try_reload(self, request).await,
+            _ => self.reload(),
         }
     }
 
@@ -169,9 +173,16 @@ impl View {
                 retained: self.broker.retained(),
             },
         );
+        metrics::reloads(&mut text, &self.reloads.past());
         let plugins: Vec<_> = self.sandbox.current().plugins().collect();
         metrics::plugins(&mut text, &plugins);
         response(StatusCode::OK, TEXT, text.finish())
+    }
+
+    /// What came of the reloads.
+    fn reload(&self) -> Reply {
+        let body = serde_json::json!(self.reloads.past());
+        response(StatusCode::OK, "application/json", format!("{body}\n"))
     }
 
     async fn health(&self) -> Reply {
@@ -185,6 +196,7 @@ impl View {
             "status": word,
             "version": env!("CARGO_PKG_VERSION"),
             "suspended_plugins": suspended.map(|plugin| plugin.name).collect::<Vec<_>>(),
+            "last_reload": self.reloads.past().last.map(|last| last.outcome),
         });
         response(status, "application/json", format!("{body}\n"))
     }

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use wasmqtt::config::{self, Config};
-use wasmqtt::passwd::{self, Form};
 use wasmqtt::run;
 
+mod check;
 mod explain;
+mod man;
+mod passwd;
 mod plugin;
 
 /// Used when no other is named and it is there.
@@ -26,22 +28,14 @@ pub(crate) struct Cli {
 enum Command {
     /// Run the broker in the foreground. SIGHUP reloads, SIGTERM stops it.
     Run(Source),
-    /// Check the configuration: every mistake at once, with file and line.
-    Check(Source),
+    /// Check the configuration and its plugins, which are loaded and started as by the broker: every mistake at once,
+    /// with file and line. Ends with 0 if a broker would start with it, 1 if not.
+    Check(check::Check),
     /// Print the configuration in force, defaults filled in.
     PrintConfig(Source),
-    /// Hash a password for the password-file or the scram plugin: prints a line for its [plugin.config.users].
-    Passwd {
-        /// User name.
-        name: String,
-        /// For the scram plugin: SCRAM-SHA-256 credentials.
-        #[arg(long)]
-        scram: bool,
-        /// Of SCRAM: more make a stolen configuration harder to use, and each login harder for a small device.
-        #[arg(long, requires = "scram", default_value_t = passwd::ITERATIONS)]
-        #[arg(value_parser = clap::value_parser!(u32).range(4096..=10_000_000))]
-        iterations: u32,
-    },
+    /// Hash a password for the password-file or the scram plugin: prints a line for its [plugin.config.users], or keeps
+    /// a password file.
+    Passwd(passwd::Passwd),
     /// Publish messages.
     Pub(Box<wasmqtt_client::Publisher>),
     /// Subscribe, and write what comes to standard output.
@@ -58,8 +52,8 @@ enum Command {
         /// Which shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page, in roff: `wasmqtt man | man -l -`.
-    Man,
+    /// Print a manual page, in roff: `wasmqtt man check | man -l -`.
+    Man(man::Man),
 }
 
 #[derive(Args)]
@@ -77,30 +71,40 @@ impl Source {
     fn load(&self) -> anyhow::Result<(Config, Vec<config::Problem>)> {
         match self.path() {
             Some(path) => run::load(path),
-            None => Ok((Config::default(), Vec::new())),
+            None => Ok(config::built_in()),
         }
     }
 }
 
 impl Cli {
+    /// What the command line says; ends the process where that is nothing that can be done, or only help is wanted.
+    pub(crate) fn read() -> Self {
+        let matches = Self::command().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| {
+            // What is shown beside it is how the command that was meant is used.
+            let mut command = Self::command();
+            command.build();
+            let mut given = &matches;
+            while let Some((name, deeper)) = given.subcommand() {
+                given = deeper;
+                command = command.find_subcommand(name).cloned().unwrap_or(command);
+            }
+            error.format(&mut command).exit()
+        })
+    }
+
     /// Does what was asked; errors go to standard error.
     pub(crate) fn execute(self) -> ExitCode {
         let done = match &self.command {
             Command::Run(source) => source
                 .load()
                 .and_then(|(config, warnings)| run::run(config, &warnings, source.path())),
-            Command::Check(source) => source.load().map(|(_, warnings)| {
-                warnings.iter().for_each(|warning| eprintln!("{warning}\n"));
-                println!("the configuration is valid");
-            }),
+            Command::Check(check) => return check.execute(),
             Command::PrintConfig(source) => source.load().map(|(config, warnings)| {
                 warnings.iter().for_each(|warning| eprintln!("{warning}\n"));
                 print!("{}", config::print(&config));
             }),
-            Command::Passwd { name, scram, iterations } => {
-                let form = if *scram { Form::Scram(*iterations) } else { Form::Argon2id };
-                passwd::line(name, form).map(|line| println!("{line}"))
-            }
+            Command::Passwd(passwd) => passwd.execute(),
             Command::Pub(publisher) => return publisher.execute().into(),
             Command::Sub(subscriber) => return subscriber.execute().into(),
             Command::Explain(explain) => return explain.execute(),
@@ -111,9 +115,7 @@ impl Cli {
                 clap_complete::generate(*shell, &mut command, "wasmqtt", &mut std::io::stdout());
                 Ok(())
             }
-            Command::Man => clap_mangen::Man::new(Cli::command())
-                .render(&mut std::io::stdout())
-                .map_err(Into::into),
+            Command::Man(man) => man.execute(),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,

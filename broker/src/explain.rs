@@ -2,8 +2,8 @@
 //! this, or about a client of a running broker, which is asked over `[admin]`.
 
 mod message;
+mod told;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ use crate::config::{Config, Listener};
 use crate::reload::Refused;
 
 pub use self::message::{Content, Outcome, Passed, Routed};
+pub use self::told::Coloured;
 
 /// What a client wants to do.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -362,42 +363,6 @@ impl Explanation {
                 }
             }
         }
-    }
-}
-
-impl fmt::Display for DecidedBy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Broker => f.write_str("a rule of the broker"),
-            Self::Authentication => f.write_str("the authenticators: it is not let in"),
-            Self::Permission(text) => write!(f, "the permission `{text}` of its identity"),
-            Self::Plugin(name) => write!(f, "the plugin `{name}`"),
-            Self::OnFailure(name) => write!(f, "`on_failure` of the plugin `{name}`"),
-            Self::Default(name) => write!(f, "`default` of the listener `{name}`"),
-        }
-    }
-}
-
-/// For a terminal.
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let may = if self.allowed { "may" } else { "may not" };
-        write!(f, "{} {may} {} {}", self.client_id, self.action.word(), self.topic)?;
-        if let Some(max) = self.max_qos {
-            write!(f, ", up to QoS {max}")?;
-        }
-        if let Some(code) = self.reason_code {
-            write!(f, ": 0x{code:02X}")?;
-        }
-        if let Some(reason) = &self.reason {
-            write!(f, ", {reason}")?;
-        }
-        let width = self.asked.iter().map(|said| said.who.chars().count()).max().unwrap_or(0);
-        for Said { who, answer } in &self.asked {
-            write!(f, "\n  {who:<width$}  {answer}")?;
-        }
-        write!(f, "\ndecided by {}", self.decided_by)?;
-        self.passed.as_ref().map_or(Ok(()), |passed| passed.fmt(f))
     }
 }
 

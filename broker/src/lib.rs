@@ -6,6 +6,7 @@ mod admin;
 mod ask;
 mod assemble;
 mod bell;
+pub mod check;
 mod clock;
 pub mod config;
 mod count;
@@ -63,6 +64,7 @@ pub struct Server {
     clock: Clock,
     tasks: JoinSet<()>,
     stopping: tokio::sync::watch::Sender<bool>,
+    reloads: Arc<reload::History>,
 }
 
 /// Why a broker did not start. Everything that is wrong with its plugins is told at once.
@@ -151,6 +153,7 @@ impl Server {
         plan.bind().map_err(|errors| anyhow::anyhow!(errors.join("\n")))?;
         listeners.open(plan, &broker, &workers, clock);
         let shown = Arc::new(Mutex::new(config.clone()));
+        let reloads = Arc::new(reload::History::start());
         if let Some(admin) = &config.admin {
             let socket = admin::bind(admin.bind).await?;
             let view = admin::View {
@@ -160,6 +163,7 @@ impl Server {
                 listeners: Arc::clone(&listeners),
                 config: Arc::clone(&shown),
                 started: std::time::Instant::now(),
+                reloads: Arc::clone(&reloads),
                 desk: tokio::sync::Semaphore::new(1),
             };
             tasks.spawn(admin::serve(socket, Arc::new(view)));
@@ -168,6 +172,7 @@ impl Server {
             Arc::clone(&broker),
             Arc::clone(&sandbox),
             Arc::clone(&workers),
+            Arc::clone(&reloads),
             config.broker.sys_interval,
         ));
         Ok(Self {
@@ -180,6 +185,7 @@ impl Server {
             clock,
             tasks,
             stopping,
+            reloads,
         })
     }
 

@@ -1,4 +1,8 @@
 //! The broker's log: one subscriber for the process, whose level a reload may change.
+//!
+//! Whatever peers and plugins choose may stand in it, so nothing of it begins a line or steers a terminal.
+
+mod text;
 
 use std::io::{self, IsTerminal};
 
@@ -31,7 +35,9 @@ pub fn start(log: &Log) -> anyhow::Result<Level> {
     let (level, handle) = reload::Layer::new(filter(log.level));
     let lines = fmt::layer().with_writer(io::stderr).with_target(false);
     let lines = match log.format {
-        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+        LogFormat::Text => {
+            lines.fmt_fields(text::Fields).with_ansi(io::stderr().is_terminal()).boxed()
+        }
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry().with(level).with(lines).try_init()?;

@@ -1,5 +1,7 @@
 //! `wasmqtt passwd`: a line for the users of the password-file plugin, or of the scram plugin.
 
+mod file;
+
 use std::io::{self, BufRead, IsTerminal};
 
 use anyhow::{Context as _, bail, ensure};
@@ -28,12 +30,30 @@ pub enum Form {
     Scram(u32),
 }
 
-/// Asks for a password, twice on a terminal, else reads the first line of standard input. Answers the line for the
-/// configuration.
+pub use file::{Change, delete, set};
+
+/// Asks for a password, as [`hash_of`] does. Answers the line for the configuration.
 ///
 /// # Errors
-/// Passwords that are empty or differ, a name that the configuration cannot hold, and what the system refuses.
+/// As there.
 pub fn line(name: &str, form: Form) -> anyhow::Result<String> {
+    Ok(format!("{} = \"{}\"", key(name), hash_of(name, form)?))
+}
+
+/// Asks for a password, as [`hash_of`] does. Answers the line for a password file.
+///
+/// # Errors
+/// As there, and a name that such a file cannot hold.
+pub fn plain(name: &str) -> anyhow::Result<String> {
+    file::check_name(name)?;
+    Ok(format!("{name}:{}", hash_of(name, Form::Argon2id)?))
+}
+
+/// Asks for a password, twice on a terminal, else reads the first line of standard input.
+///
+/// # Errors
+/// Passwords that are empty or differ, a name that no user can have, and what the system refuses.
+pub fn hash_of(name: &str, form: Form) -> anyhow::Result<String> {
     ensure!(!name.is_empty() && !name.chars().any(char::is_control), "this is no user name");
     let password = if io::stdin().is_terminal() {
         let password = rpassword::prompt_password(format!("Password for {name}: "))?;
@@ -47,15 +67,14 @@ pub fn line(name: &str, form: Form) -> anyhow::Result<String> {
         line.trim_end_matches(['\n', '\r']).to_owned()
     };
     ensure!(!password.is_empty(), "an empty password lets everybody in; nothing was made");
-    let made = match form {
-        Form::Argon2id => hash(password.as_bytes())?,
+    match form {
+        Form::Argon2id => hash(password.as_bytes()),
         Form::Scram(iterations) => {
             let mut salt = [0; SALT];
             getrandom::fill(&mut salt).context("the system has no randomness")?;
-            scram(&password, &salt, iterations)?
+            scram(&password, &salt, iterations)
         }
-    };
-    Ok(format!("{} = \"{made}\"", key(name)))
+    }
 }
 
 /// The form of RFC 5803 that PostgreSQL uses, too: `SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY`.

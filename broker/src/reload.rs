@@ -1,6 +1,8 @@
 //! One hot reload: check, diff, prepare, prove, swap. Until the swap nothing is touched, so there is nothing to
 //! roll back.
 
+mod history;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,6 +15,8 @@ use wasmqtt_sandbox::{Generation, LoadError, Sandbox};
 use crate::config::{self, Config, Diff, Problem, Report};
 use crate::listen::{Listeners, Plan};
 use crate::{Server, assemble, chains, log, open_files};
+
+pub(crate) use history::{History, Past};
 
 /// How a reload ended.
 #[derive(Debug)]
@@ -221,6 +225,12 @@ impl fmt::Display for Rehearsal {
 impl Server {
     /// Reads the configuration and the components again and puts them in force, or changes nothing.
     pub async fn reload(&self, path: &Path, level: &log::Level) -> Outcome {
+        let outcome = self.put_in_force(path, level).await;
+        self.reloads.note(&outcome);
+        outcome
+    }
+
+    async fn put_in_force(&self, path: &Path, level: &log::Level) -> Outcome {
         let old = self.config.lock().clone();
         let prepared = prepare(&old, &self.listeners, &self.sandbox, path).await;
         let Prepared { next, diff, warnings, mut plan, generation, changed } = match prepared {

@@ -8,6 +8,7 @@ use wasmqtt_core::broker::Broker;
 use wasmqtt_sandbox::{OutcomeStatus, PluginStatus, Sandbox};
 
 use crate::count::Counters;
+use crate::reload::{History, Past};
 use crate::worker::Workers;
 
 /// Windows of the load averages.
@@ -18,6 +19,7 @@ pub(crate) async fn publish(
     broker: Arc<Broker>,
     sandbox: Arc<Sandbox>,
     workers: Arc<Workers>,
+    reloads: Arc<History>,
     interval: Duration,
 ) {
     if interval.is_zero() {
@@ -40,8 +42,18 @@ pub(crate) async fn publish(
         let counted = census.counters().await.unwrap_or_default();
         let mut topics = tree.topics(Instant::now(), &counted, &gauges);
         topics.extend(plugins(sandbox.current().plugins()));
+        topics.extend(reload(&reloads.past()));
         workers.publish_own(topics).await;
     }
+}
+
+/// What came of the reloads. Clients may read this, so it does not say what is wrong with a configuration: that quotes it.
+fn reload(past: &Past) -> Vec<(String, String)> {
+    let Some(last) = &past.last else { return Vec::new() };
+    let counts = past.counts().map(|(outcome, count)| (outcome, count.to_string()));
+    let last = [("outcome", last.outcome.to_owned()), ("time", last.time.clone())];
+    let topics = last.into_iter().chain(counts);
+    topics.map(|(name, value)| (format!("$SYS/broker/reload/{name}"), value)).collect()
 }
 
 /// What became of the plugins: what has not happened yet is not said.

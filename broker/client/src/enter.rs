@@ -124,6 +124,9 @@ impl Plan {
     fn without_answer(&self, failure: &Failure) -> Failure {
         let hint = match (&self.way.tls, &self.way.websocket) {
             (None, None) => "; does it want TLS (--tls, --cafile) or WebSocket (--ws) there?",
+            (Some(tls), _) if tls.shows => {
+                "; it may have refused the certificate, and say why in its log"
+            }
             (Some(_), _) => "; does it want a certificate (--cert, --key)?",
             _ => "",
         };

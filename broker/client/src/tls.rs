@@ -37,6 +37,8 @@ pub(crate) struct Settings {
 #[derive(Clone, Debug)]
 pub(crate) struct Tls {
     config: Arc<ClientConfig>,
+    /// The client has a certificate.
+    pub(crate) shows: bool,
 }
 
 impl Tls {
@@ -70,7 +72,7 @@ impl Tls {
             }
         };
         config.alpn_protocols = settings.alpn.iter().map(|name| name.clone().into()).collect();
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self { config: Arc::new(config), shows: settings.shows.is_some() })
     }
 
     /// Makes a stream a sealed one.

@@ -337,6 +337,8 @@ fn commit(
     permits: impl Fn(&mut Session<'_>, &Request<'_>) -> bool,
 ) -> Result<Message, CallError> {
     let Some(plugin) = session.plugins.get(place) else { return Err(CallError::Suspended) };
+    // Who is asked about a changed delivery is the subscriber.
+    let hook = if asking == Action::Publish { "on-publish" } else { "on-deliver" };
     let moved = changes.topic.as_deref().filter(|topic| topic.as_bytes() != message.topic_bytes());
     let outside = moved.filter(|topic| !plugin.may_write(topic));
     if plugin.spec.reauthorize && (outside.is_some() || is_louder(message, changes)) {
@@ -346,15 +348,15 @@ fn commit(
         let request = Request { action: asking, topic, share: None, qos, retain };
         if !permits(session, &request) {
             let breach = CallError::Rights { topic: topic.into(), qos: qos as u8, retain };
-            return Err(complained(plugin, breach));
+            return Err(complained(plugin, hook, breach));
         }
     } else if let Some(topic) = outside {
-        return Err(complained(plugin, CallError::Grant { topic: topic.into() }));
+        return Err(complained(plugin, hook, CallError::Grant { topic: topic.into() }));
     }
     let changed = message.with(changes, session.now);
     if changed.size() > MESSAGE_MAX {
         let why = "the message it made is larger than any packet".into();
-        return Err(complained(plugin, CallError::Invalid(why)));
+        return Err(complained(plugin, hook, CallError::Invalid(why)));
     }
     Ok(changed)
 }
@@ -365,8 +367,8 @@ fn is_louder(message: &Message, changes: &Changes) -> bool {
         || (changes.retain == Some(true) && !message.retain())
 }
 
-fn complained(plugin: &Plugin, error: CallError) -> CallError {
-    plugin.complain("forward", &error);
+fn complained(plugin: &Plugin, hook: &'static str, error: CallError) -> CallError {
+    plugin.complain(hook, &error);
     error
 }
 

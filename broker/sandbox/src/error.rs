@@ -10,25 +10,51 @@ use thiserror::Error;
 /// Why a plugin, a chain or the plugin host itself was refused.
 #[derive(Debug)]
 pub struct LoadError {
-    location: String,
-    subject: String,
+    location: Box<str>,
+    subject: Subject,
     cause: LoadCause,
+}
+
+/// What a [`LoadError`] is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The plugin of this name.
+    Plugin(Box<str>),
+    /// The chains of the listener of this name.
+    Listener(Box<str>),
+    /// The plugin host.
+    Host,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plugin(name) => write!(f, "plugin `{name}`"),
+            Self::Listener(name) => write!(f, "listener `{name}`"),
+            Self::Host => f.write_str("plugin host"),
+        }
+    }
 }
 
 impl LoadError {
     /// About the plugin called `name`, configured at `location`.
     pub(crate) fn plugin(location: &str, name: &str, cause: LoadCause) -> Self {
-        Self { location: location.into(), subject: format!("plugin `{name}`"), cause }
+        Self { location: location.into(), subject: Subject::Plugin(name.into()), cause }
     }
 
     /// About the chains of the listener called `name`.
     pub(crate) fn listener(name: &str, cause: LoadCause) -> Self {
-        Self { location: String::new(), subject: format!("listener `{name}`"), cause }
+        Self { location: Box::default(), subject: Subject::Listener(name.into()), cause }
     }
 
     /// About the plugin host.
     pub(crate) fn host(cause: LoadCause) -> Self {
-        Self { location: String::new(), subject: "plugin host".into(), cause }
+        Self { location: Box::default(), subject: Subject::Host, cause }
+    }
+
+    /// What it is about.
+    pub fn subject(&self) -> &Subject {
+        &self.subject
     }
 
     /// What is wrong.
@@ -46,11 +72,8 @@ impl fmt::Display for LoadError {
     }
 }
 
-impl std::error::Error for LoadError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.cause)
-    }
-}
+/// Without a source: it says what its cause says.
+impl std::error::Error for LoadError {}
 
 /// What is wrong with a plugin, a chain or the plugin host.
 #[derive(Debug, Error)]
@@ -167,8 +190,9 @@ pub(crate) enum CallError {
     Invalid(String),
     /// It moved a message to where the operator did not allow.
     #[error(
-        "it moved a message to `{topic}`, which is outside its grants; add a filter that matches to \
-         `grants.topics`, or set `reauthorize = true`"
+        "it moved a message to `{}`, which is outside its grants; add a filter that matches to \
+         `grants.topics`, or set `reauthorize = true`",
+        .topic.escape_debug()
     )]
     Grant {
         /// Where to.
@@ -176,9 +200,10 @@ pub(crate) enum CallError {
     },
     /// It changed a message to what neither its grants nor the client's own rights allow.
     #[error(
-        "it changed a message to topic `{topic}`, QoS {qos}, retain {retain}, which the client itself \
+        "it changed a message to topic `{}`, QoS {qos}, retain {retain}, which the client itself \
          may not do; if it shall, add a filter that matches to `grants.topics` and leave out \
-         `reauthorize`"
+         `reauthorize`",
+        .topic.escape_debug()
     )]
     Rights {
         /// Where to.

@@ -44,7 +44,7 @@ mod ticker;
 
 pub use chain::{Answer, Decider, Deed, Passage, Reasons, Treated};
 pub use elsewhere::PatientJudge;
-pub use error::{LoadCause, LoadError};
+pub use error::{LoadCause, LoadError, Subject};
 pub use generation::Generation;
 pub use http::{HttpClient, HttpLimits, HttpPort, HttpRequest, HttpResponse};
 pub use linker::Capability;

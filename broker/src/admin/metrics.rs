@@ -10,6 +10,7 @@ use std::time::Duration;
 use wasmqtt_codec::{QoS, ReasonCode};
 
 use crate::count::{Counters, Ending, PACKETS};
+use crate::reload::Past;
 
 pub(super) use plugin::plugins;
 
@@ -107,6 +108,20 @@ pub(super) fn broker(text: &mut Text, count: &Counters, gauges: &Gauges<'_>) {
     }
     traffic(text, count);
     clients(text, count);
+}
+
+/// What came of the reloads.
+pub(super) fn reloads(text: &mut Text, past: &Past) {
+    let name = "wasmqtt_reloads_total";
+    text.family(name, "counter", "Reloads that were tried, by what came of them.");
+    for (outcome, count) in past.counts() {
+        text.sample(name, &[("outcome", outcome)], count);
+    }
+    let name = "wasmqtt_last_reload_successful";
+    text.single(name, "gauge", "0: the last reload was refused.", u8::from(past.is_well()));
+    let name = "wasmqtt_last_successful_reload_timestamp_seconds";
+    let help = "When the configuration was last put in force, or found to be in force.";
+    text.single(name, "gauge", help, past.success);
 }
 
 fn traffic(text: &mut Text, count: &Counters) {

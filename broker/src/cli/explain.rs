@@ -111,7 +111,7 @@ impl Explain {
         };
         match self.json {
             true => println!("{}", serde_json::to_string_pretty(&explanation)?),
-            false => println!("{explanation}"),
+            false => anstream::println!("{}", explain::Coloured(&explanation)),
         }
         Ok(explanation.allowed)
     }

@@ -46,7 +46,7 @@ pub use self::{
         WebSocket,
     },
     print::print,
-    problem::{Problem, Report, Severity},
+    problem::{Coloured, Problem, Report, Severity},
 };
 
 /// Reads a configuration: what it says, and what its author should be warned of.
@@ -55,6 +55,17 @@ pub use self::{
 /// Everything that is wrong with it; nothing is built then.
 pub fn load(path: &Path) -> Result<(Config, Vec<Problem>), Report> {
     check::check(file::read(path, &file::environment))
+}
+
+/// What is in force where there is no configuration, and what to warn of: as a file would that says as much.
+pub fn built_in() -> (Config, Vec<Problem>) {
+    let text = "[[listener]]\nname = \"mqtt\"\nbind = \"127.0.0.1:1883\"\n";
+    let warnings =
+        match parse(Path::new("(no configuration)"), text, &|_| Err(VarError::NotPresent)) {
+            Ok((_, warnings)) => warnings,
+            Err(report) => report.errors,
+        };
+    (Config::default(), warnings)
 }
 
 /// As [`load`], from a text that is not in a file: `path` is its name in messages, and includes and plugins

@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::model::Location;
+
 /// Problems of one severity that are kept; more of them help nobody.
 pub(super) const MAX_PROBLEMS: usize = 100;
 /// Characters of a source line that an excerpt shows.
@@ -46,33 +48,60 @@ pub struct Problem {
     pub mark: (usize, usize),
 }
 
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
+/// How the parts of a problem are set apart from each other: what stands before them, and behind.
+#[derive(Clone, Copy, Default)]
+struct Look {
+    error: &'static str,
+    warning: &'static str,
+    message: &'static str,
+    frame: &'static str,
+    end: &'static str,
+}
+
+const COLOURED: Look = Look {
+    error: "\x1b[1m\x1b[91m",
+    warning: "\x1b[1m\x1b[93m",
+    message: "\x1b[1m",
+    frame: "\x1b[1m\x1b[94m",
+    end: "\x1b[0m",
+};
+
+impl Problem {
+    fn render(&self, f: &mut fmt::Formatter<'_>, look: Look) -> fmt::Result {
+        let Look { error, warning, message: strong, frame, end } = look;
+        let (severity, strict) = match self.severity {
+            Severity::Error => ("error", error),
+            Severity::Warning => ("warning", warning),
         };
-        write!(f, "{severity}: {}", self.message)?;
+        let file = self.file.display();
+        write!(f, "{strict}{severity}{end}{strong}: {}{end}", self.message)?;
         if self.line == 0 {
-            write!(f, "\n  --> {}", self.file.display())?;
+            write!(f, "\n  {frame}-->{end} {file}")?;
             return match &self.help {
-                Some(help) => write!(f, "\n   = {help}"),
+                Some(help) => write!(f, "\n   {frame}={end} {help}"),
                 None => Ok(()),
             };
         }
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
-        write!(f, "\n{gutter}--> {}:{number}:{}", self.file.display(), self.column)?;
-        write!(f, "\n{gutter} |\n{number} | {}\n{gutter} | ", self.excerpt)?;
+        write!(f, "\n{gutter}{frame}-->{end} {file}:{number}:{}", self.column)?;
+        write!(f, "\n{gutter} {frame}|{end}\n{frame}{number} |{end} {}", self.excerpt)?;
+        write!(f, "\n{gutter} {frame}|{end} ")?;
         let (before, marked) = self.mark;
         for character in self.excerpt.chars().take(before) {
             write!(f, "{}", if character == '\t' { '\t' } else { ' ' })?;
         }
-        f.write_str(&"^".repeat(marked.max(1)))?;
-        match &self.help {
-            Some(help) => write!(f, " {help}"),
-            None => Ok(()),
+        write!(f, "{strict}{}", "^".repeat(marked.max(1)))?;
+        if let Some(help) = &self.help {
+            write!(f, " {help}")?;
         }
+        write!(f, "{end}")
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.render(f, Look::default())
     }
 }
 
@@ -87,19 +116,35 @@ pub struct Report {
     pub hidden: usize,
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Report {
+    fn render(&self, f: &mut fmt::Formatter<'_>, look: Look) -> fmt::Result {
         for problem in self.errors.iter().chain(&self.warnings) {
-            write!(f, "{problem}\n\n")?;
+            problem.render(f, look)?;
+            f.write_str("\n\n")?;
         }
-        write!(f, "{}", count(self.errors.len(), "error"))?;
-        if !self.warnings.is_empty() {
-            write!(f, ", {}", count(self.warnings.len(), "warning"))?;
-        }
+        let counts = [(self.errors.len(), "error"), (self.warnings.len(), "warning")];
+        let counts = counts.into_iter().filter(|(number, _)| *number > 0);
+        let counts: Vec<String> = counts.map(|(number, what)| count(number, what)).collect();
+        f.write_str(&counts.join(", "))?;
         if self.hidden > 0 {
             write!(f, "; {} more not shown", self.hidden)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.render(f, Look::default())
+    }
+}
+
+/// A report in colour, for a terminal that has it.
+pub struct Coloured<'a>(pub &'a Report);
+
+impl fmt::Display for Coloured<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.render(f, COLOURED)
     }
 }
 
@@ -197,8 +242,29 @@ impl Sources {
 }
 
 impl Problem {
+    /// An error in what is configured there. The file is read once more, for the excerpt.
+    pub(crate) fn at(location: &Location, message: impl Into<String>) -> Self {
+        let Location { file, line } = location;
+        let mut sources = Sources::default();
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let number = usize::try_from(*line).unwrap_or(usize::MAX).saturating_sub(1);
+        let row = text.lines().nth(number).map(str::to_owned);
+        let at = sources.add(file, text);
+        let start = sources.files.first().and_then(|source| source.lines.get(number)).copied();
+        match (row, start) {
+            (Some(row), Some(start)) => {
+                let indent = row.len() - row.trim_start().len();
+                let place =
+                    Place { file: at, start: start + indent, end: start + row.trim_end().len() };
+                sources.problem(Severity::Error, place, message, None)
+            }
+            // It is another file by now.
+            _ => Self { line: *line, ..Self::file(Severity::Error, file, message, None) },
+        }
+    }
+
     /// A problem with a file as a whole.
-    pub(super) fn file(
+    pub(crate) fn file(
         severity: Severity,
         path: &Path,
         message: impl Into<String>,

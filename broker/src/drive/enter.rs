@@ -78,9 +78,9 @@ pub(super) async fn enter(
         }
         Stopped::Refused(hello, refusal) => {
             tracing::info!(
+                client_id = hello.connecting.client_id,
                 %peer,
                 listener = listener.name,
-                client_id = hello.connecting.client_id,
                 username = hello.connecting.username,
                 code = %refusal.code,
                 reason = refusal.reason.as_deref(),
@@ -197,9 +197,9 @@ async fn try_enter(
     };
     wire.append(&mut out);
     tracing::info!(
-        %peer,
+        client_id = &*connection.client().id,
+        peer = &*connection.client().peer,
         listener = listener.name,
-        client_id = %connection.client().id,
         username = connection.client().name.as_deref(),
         version = ?connection.client().version,
         "client connected"

@@ -16,7 +16,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use wasmqtt_codec::ReasonCode;
+use wasmqtt_codec::{ReasonCode, Version};
+use wasmqtt_core::client::Client;
 use wasmqtt_core::connection::{Connection, Departure};
 use wasmqtt_core::mailbox::Notice;
 
@@ -113,9 +114,37 @@ async fn leave(mut driver: Driver, seat: Seat, ended: Ended) {
     driver.say_goodbye(&ended);
     driver.see_through().await;
     depart(&driver, &ended);
-    driver.log(&ended);
+    log(&driver.client, &seat.listener().name, &ended);
     driver.close().await;
     drop(seat);
+}
+
+/// With the fields of "client connected", in that order.
+fn log(client: &Client, listener: &str, ended: &Ended) {
+    let (client_id, peer, username) = (&*client.id, &*client.peer, client.name.as_deref());
+    match ended {
+        Ended::Disconnected(Departure { code, .. }) => {
+            // MQTT 3 knows none.
+            let code = code.filter(|_| client.version == Version::V5).map(departing);
+            tracing::info!(client_id, peer, listener, username, code, "client disconnected");
+        }
+        Ended::Fault(fault, _) => {
+            let (fault, code) = (fault.to_string(), fault.reason().to_string());
+            tracing::info!(client_id, peer, listener, username, fault, code, "connection closed");
+        }
+        Ended::Lost(error) => {
+            let error = error.as_ref().map(ToString::to_string);
+            tracing::info!(client_id, peer, listener, username, error, "connection lost");
+        }
+    }
+}
+
+/// What DISCONNECT calls it.
+fn departing(code: ReasonCode) -> &'static str {
+    match code {
+        ReasonCode::NORMAL_DISCONNECTION => "Normal disconnection",
+        code => code.name(),
+    }
 }
 
 fn depart(driver: &Driver, ended: &Ended) {

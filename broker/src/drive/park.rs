@@ -240,7 +240,7 @@ impl Driver {
     fn tell_denied(&self, denied: &[Box<str>]) {
         for filter in denied {
             let client_id = &*self.client.id;
-            tracing::info!(client_id, %filter, "subscription is no longer allowed");
+            tracing::info!(client_id, filter = &**filter, "subscription is no longer allowed");
         }
     }
 

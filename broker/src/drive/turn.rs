@@ -345,18 +345,6 @@ impl Driver {
         self.shared.broker.depart(lane, now, &self.session, attachment, how);
     }
 
-    pub(super) fn log(&self, ended: &Ended) {
-        let (client_id, peer) = (&*self.client.id, &*self.client.peer);
-        match ended {
-            Ended::Disconnected(_) => tracing::info!(client_id, peer, "client disconnected"),
-            Ended::Fault(fault, _) => {
-                tracing::info!(client_id, peer, %fault, code = %fault.reason(), "connection closed");
-            }
-            Ended::Lost(None) => tracing::info!(client_id, peer, "connection lost"),
-            Ended::Lost(Some(error)) => tracing::info!(client_id, peer, %error, "connection lost"),
-        }
-    }
-
     pub(super) async fn close(mut self) {
         close(&mut self.wire).await;
     }

@@ -1,6 +1,5 @@
 //! What the transformers of a listener make of a message, in words for people and scripts.
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -228,23 +227,6 @@ impl Routed {
         match words.is_empty() {
             true => "changes nothing".into(),
             false => format!("changes {}", words.join(", ")),
-        }
-    }
-}
-
-/// For a terminal, below the explanation.
-impl fmt::Display for Passed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("\ntransformers")?;
-        let width = self.asked.iter().map(|said| said.who.chars().count()).max().unwrap_or(0);
-        for Said { who, answer } in &self.asked {
-            write!(f, "\n  {who:<width$}  {answer}")?;
-        }
-        match (self.outcome, &self.message) {
-            (Outcome::Forwarded, Some(message)) => write!(f, "\nrouted to {}", message.topic),
-            (Outcome::Forwarded, None) => f.write_str("\nrouted"),
-            (Outcome::Discarded, _) => f.write_str("\nrouted to nobody"),
-            (Outcome::Rejected, _) => f.write_str("\nrefused"),
         }
     }
 }

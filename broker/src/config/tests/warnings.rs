@@ -31,6 +31,20 @@ fn a_listener_that_admits_nobody_or_everybody_is_warned_of() {
 }
 
 #[test]
+fn what_is_in_force_without_a_configuration_is_warned_of_like_a_file_that_says_the_same() {
+    let plain = "[[listener]]\nname = \"mqtt\"\nbind = \"127.0.0.1:1883\"\n";
+    let (mut written, _) = parse("w.toml".as_ref(), plain, &|_| Err(VarError::NotPresent)).unwrap();
+    let (built_in, warned) = super::super::built_in();
+    written.sources.clear();
+    written.listeners[0].location = super::super::Listener::default().location;
+    assert_eq!(built_in, written);
+    let told = |problem: &Problem| (problem.severity, problem.message.clone(), problem.line);
+    let (_, expected) = parse("w.toml".as_ref(), plain, &|_| Err(VarError::NotPresent)).unwrap();
+    assert_eq!(warned.len(), 2);
+    assert!(warned.iter().map(told).eq(expected.iter().map(told)));
+}
+
+#[test]
 fn what_has_no_effect_is_warned_of() {
     let found = warnings(&format!(
         "{LISTENER}[broker]\ndata_dir = \"/var/lib\"\n[[plugin]]\nname = \"p\"\npath = \"p\"\n"

@@ -2,6 +2,7 @@
 
 mod peer;
 mod resolver;
+mod verifier;
 
 use std::io;
 use std::sync::Arc;
@@ -95,7 +96,8 @@ fn verifier(tls: &Tls) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {
     if tls.client_certificate == ClientCertificate::Optional {
         builder = builder.allow_unauthenticated();
     }
-    builder.build().map(Some).map_err(|error| error.to_string())
+    let verifier = builder.build().map_err(|error| error.to_string())?;
+    Ok(Some(verifier::taking_pinned(verifier, tls)))
 }
 
 /// Why a handshake failed, in words that tell an operator what to look at.
@@ -134,6 +136,11 @@ fn certificate_reason(why: &CertificateError) -> String {
             "is not for clients"
         }
         CertificateError::BadEncoding => "cannot be read",
+        why if verifier::is_an_authority(why) => {
+            "is that of an authority (CA:TRUE), as `openssl req -x509` makes them: issue one for the client with it; or \
+             make one with `-addext basicConstraints=critical,CA:FALSE`; or name it in client_ca, and its SHA-256 in \
+             client_fingerprints"
+        }
         other => return format!("the client's certificate is refused: {other}"),
     };
     format!("the client's certificate {known}")
