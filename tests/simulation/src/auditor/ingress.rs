@@ -4,9 +4,9 @@ use wasmqtt_codec::{Packet, QoS, ReasonCode, Subscribe, Unsubscribe, topic};
 use wasmqtt_core::fault::Fault;
 use wasmqtt_core::time::Moment;
 
+use super::Auditor;
 use super::routing::shared;
 use super::session::{Held, Open};
-use super::Auditor;
 
 /// An answer that must be the next one of its kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
