@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -18,6 +19,8 @@ const PATIENT_PER_LISTENER: usize = 64;
 /// Packets of one listener that may wait for their turn: each holds its message, and what comes later would have to wait
 /// for longer than anybody does.
 const QUEUED_PER_LISTENER: usize = 8192;
+/// Wills of one listener that may wait until there is a place for them: nobody can be told to send them again.
+const BEHIND_PER_LISTENER: usize = 65_536;
 /// Threads that never have to wait for each other: one for each of these, and some for loading plugins.
 pub(crate) const THREADS: usize = COMPUTING + PATIENT + 4;
 /// Places of all listeners.
@@ -39,7 +42,8 @@ struct Places {
 struct Place {
     patient: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
-    queued: Arc<AtomicUsize>,
+    queued: Arc<Semaphore>,
+    behind: Arc<AtomicUsize>,
 }
 
 impl Default for Place {
@@ -47,7 +51,8 @@ impl Default for Place {
         Self {
             patient: Arc::new(Semaphore::new(PATIENT_PER_LISTENER)),
             waiting: Arc::default(),
-            queued: Arc::default(),
+            queued: Arc::new(Semaphore::new(QUEUED_PER_LISTENER)),
+            behind: Arc::default(),
         }
     }
 }
@@ -105,11 +110,33 @@ impl Patience {
     }
 
     /// A place among the packets of this listener that wait for a turn of a patient question; none when there are too many.
-    pub(crate) fn queue(&self, listener: ListenerId) -> Option<Waiting> {
-        let place = Waiting(self.place(listener).queued);
-        (place.0.fetch_add(1, Ordering::Relaxed) < QUEUED_PER_LISTENER).then_some(place)
+    pub(crate) fn queue(&self, listener: ListenerId) -> Option<Queued> {
+        self.place(listener).queued.try_acquire_owned().ok().map(Queued)
+    }
+
+    /// The same, as soon as there is one; none when that takes longer than `most`, or too many wait already. First come,
+    /// first served.
+    pub(crate) async fn queue_within(
+        &self,
+        listener: ListenerId,
+        most: Duration,
+    ) -> Option<Queued> {
+        if let Some(place) = self.queue(listener) {
+            return Some(place);
+        }
+        let Place { queued, behind, .. } = self.place(listener);
+        let behind = Waiting(behind);
+        if behind.0.fetch_add(1, Ordering::Relaxed) >= BEHIND_PER_LISTENER {
+            return None;
+        }
+        let place = tokio::time::timeout(most, queued.acquire_owned()).await;
+        drop(behind);
+        place.ok()?.ok().map(Queued)
     }
 }
+
+/// A place among the packets that wait for their turn.
+pub(crate) struct Queued(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
 
 /// A place among those that wait.
 pub(crate) struct Waiting(Arc<AtomicUsize>);
@@ -164,6 +191,31 @@ mod tests {
         assert!(patience.queue(one).is_none());
         drop(queued);
         assert!(patience.queue(one).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_will_waits_for_a_place_but_not_for_ever_and_not_with_too_many_others() {
+        let (patience, one) = (Patience::new(1), ListenerId(0));
+        let mut queued: Vec<_> =
+            (0..QUEUED_PER_LISTENER).map(|_| patience.queue(one).unwrap()).collect();
+        let soon = Duration::from_millis(1);
+        assert!(patience.queue_within(one, soon).await.is_none());
+        let late = Duration::from_secs(3600);
+        let waiting = tokio::spawn({
+            let patience = patience.clone();
+            async move { patience.queue_within(one, late).await }
+        });
+        while patience.place(one).behind.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        queued.pop();
+        assert!(patience.queue(one).is_none(), "it is another's");
+        queued.extend(waiting.await.unwrap());
+        assert_eq!(queued.len(), QUEUED_PER_LISTENER);
+        let behind = patience.place(one).behind;
+        assert_eq!(behind.swap(BEHIND_PER_LISTENER, Ordering::Relaxed), 0);
+        assert!(patience.queue_within(one, late).await.is_none());
+        assert_eq!(behind.load(Ordering::Relaxed), BEHIND_PER_LISTENER, "it takes no place");
     }
 
     #[test]

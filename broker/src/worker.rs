@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
+use wasmqtt_codec::ReasonCode;
 use wasmqtt_core::broker::{Attempt, Broker, Lane, PublicationAside};
 use wasmqtt_core::judge::{Gate, Judge, Refusal};
 use wasmqtt_core::mailbox::Delivery;
@@ -85,11 +86,17 @@ impl Local {
             };
             self.connections.fetch_add(1, Ordering::Relaxed);
             let (shared, count) = (self.shared.clone(), Count(Arc::clone(&self.connections)));
+            let topic = aside.topic().to_owned();
             runtime.spawn(async move {
                 if let Err(refusal) = drive::see_through(&shared, aside).await {
                     let (client_id, code) = (&*client.id, refusal.code);
                     let reason = refusal.reason.as_deref();
-                    tracing::debug!(client_id, %code, reason, "will refused");
+                    match code {
+                        ReasonCode::QuotaExceeded => {
+                            tracing::warn!(client_id, topic, reason, "a will is lost");
+                        }
+                        _ => tracing::info!(client_id, topic, %code, reason, "will refused"),
+                    }
                 }
                 drop(count);
             });
@@ -107,7 +114,7 @@ pub(crate) struct Common {
     /// Who may enter.
     pub(crate) gate: Arc<dyn Gate>,
     /// Makes judges for questions that may take their time.
-    pub(crate) patient_judge: Arc<dyn Fn() -> Box<dyn Judge> + Send + Sync>,
+    pub(crate) patient_judge: Arc<dyn Fn() -> Box<dyn Judge + Send> + Send + Sync>,
     /// Where calls go that may take their time.
     pub(crate) control: Handle,
     /// How many of them, and whose turn it is.
@@ -136,8 +143,24 @@ pub(crate) fn with_local<R>(work: impl FnOnce(&mut Local) -> R) -> Option<R> {
         if local.lane.has_aside() {
             local.see_wills_through();
         }
+        if local.lane.has_orphans() {
+            warn_of_orphans(&mut local.lane);
+        }
         Some(result)
     })
+}
+
+/// Says which wills became due when nobody could judge them any more.
+#[cold]
+fn warn_of_orphans(lane: &mut Lane) {
+    for (client, topic) in lane.take_orphans() {
+        let client_id = &*client.id;
+        tracing::warn!(
+            client_id,
+            %topic,
+            "a will is not published: the listener that its client came in by is gone, and nobody can say whether it may be"
+        );
+    }
 }
 
 enum Order {

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use wasmqtt_codec::{Connect, MessageProperties, QoS, Version, Will};
 
+use crate::harness::config::open_listener;
+use crate::harness::web::{Barrier, Reply, Web};
 use crate::harness::{Broker, Client, Outgoing};
-use crate::http::{free, judged, slowly};
+use crate::http::{caller, free, judged, slowly};
 
 fn connect(id: &str) -> Connect<'_> {
     Connect::new(Version::V5, id)
@@ -95,4 +97,39 @@ fn what_a_client_does_next_waits_for_its_will_also_at_a_listener_where_nobody_is
     barrier.open();
     assert_eq!([reader.message().topic, reader.message().topic], ["in/gone", "in/next"]);
     assert_eq!(second.puback().1, 0);
+}
+
+#[test]
+fn wills_that_wait_when_their_listener_goes_are_judged_by_the_rules_it_had() {
+    const CLIENTS: usize = 80;
+    let held = Barrier::default();
+    let pass = held.clone();
+    let web = Web::serve(move |asked| {
+        if asked.path.starts_with("/x/will/") {
+            pass.pass();
+        }
+        Reply::new(200)
+    });
+    let stays = open_listener("stays", "");
+    let limits = "limits = { http_time = \"60s\", http_packet_time = \"60s\", http_at_once = 64 }";
+    let caller = caller(&web, limits, "authorize = [\"will\"]");
+    let goes = open_listener("goes", "authorize = [\"caller\"]");
+    let broker = Broker::start(&format!("{stays}{goes}{caller}"));
+    let mut reader = Client::enter(broker.addr_of("stays"), Version::V5, "reader")
+        .subscribed("in/#", QoS::AtLeastOnce);
+    for number in 0..CLIENTS {
+        let id = format!("c{number}");
+        let topic = format!("in/{number}");
+        Client::connect(broker.addr_of("goes"), &with_will(&id, &topic)).0.hang_up();
+    }
+    // As many as are asked about at once; the others wait.
+    web.wait_for("/x/will/", 64);
+    let mark = broker.mark();
+    broker.reload(&format!("{stays}{caller}"));
+    broker.wait_for(mark, "no longer listening");
+    held.open();
+    let mut topics: Vec<String> = (0..CLIENTS).map(|_| reader.message().topic).collect();
+    topics.sort_unstable();
+    topics.dedup();
+    assert_eq!(topics.len(), CLIENTS);
 }

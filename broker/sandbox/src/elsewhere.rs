@@ -117,6 +117,10 @@ impl fmt::Debug for PatientJudge {
 }
 
 impl Judge for PatientJudge {
+    fn knows(&self, listener: ListenerId) -> bool {
+        self.generation.chain(listener).is_some()
+    }
+
     fn authorize(&mut self, now: Moment, client: &Arc<Client>, request: &Request<'_>) -> Decision {
         self.ask(client.listener, now, 0, |chain, session| {
             chain.authorize(session, client, request)

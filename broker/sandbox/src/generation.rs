@@ -198,6 +198,7 @@ impl Preparation<'_> {
             let wanted = if judges && !waits { seats.as_mut_slice() } else { &mut [] };
             match self.prove(spec, linked, &listeners, wanted) {
                 Ok((plugin, observer)) => {
+                    check_observation(&plugin);
                     plugins.push(plugin);
                     observers.push(observer);
                 }
@@ -326,19 +327,23 @@ impl Preparation<'_> {
                 let guest = second.take().map_or_else(|| plugin.start(INIT_DEADLINE), Ok)?;
                 Some(Mutex::new(Some(guest)))
             }
-            (true, false) => {
-                let plugin = &*spec.name;
-                tracing::warn!(plugin, "`broker.observe` names it, but it asks for nothing");
-                None
-            }
-            (false, true) => {
-                let plugin = &*spec.name;
-                tracing::warn!(plugin, "asks for events or ticks; name it in `broker.observe`");
-                None
-            }
-            (false, false) => None,
+            _ => None,
         };
         Ok((plugin, observer))
+    }
+}
+
+/// What the operator should know of a plugin that is to be told what happens, or wants to be.
+fn check_observation(plugin: &Plugin) {
+    let name = &*plugin.spec.name;
+    match (plugin.spec.observe, plugin.registration.observes()) {
+        (true, false) => {
+            tracing::warn!(plugin = name, "`broker.observe` names it, but it asks for nothing");
+        }
+        (false, true) => {
+            tracing::warn!(plugin = name, "asks for events or ticks; name it in `broker.observe`");
+        }
+        _ => {}
     }
 }
 

@@ -316,6 +316,10 @@ impl Judge for WorkerJudge {
         self.memory.carried.clear();
     }
 
+    fn knows(&self, listener: ListenerId) -> bool {
+        self.generation.chain(listener).is_some()
+    }
+
     fn authorize(&mut self, now: Moment, client: &Arc<Client>, request: &Request<'_>) -> Decision {
         let Some(chain) = self.generation.chain(client.listener) else {
             return Decision::Deny(Refusal::new(ReasonCode::NotAuthorized));

@@ -10,7 +10,7 @@ use wasmqtt_codec::ReasonCode;
 use wasmqtt_core::client::ListenerId;
 use wasmqtt_core::judge::{Gate, Refusal};
 
-use crate::patience::Waiting;
+use crate::patience::{Queued, Waiting};
 use crate::worker::Shared;
 
 /// An answer that is on its way. Taken out of the queue when nobody waits for it any more.
@@ -66,7 +66,7 @@ impl<R: Send + 'static> Elsewhere<R> {
     pub(super) fn start_after<C: FnOnce() -> R + Send + 'static>(
         shared: &Shared,
         listener: ListenerId,
-        place: Option<Waiting>,
+        place: Option<Queued>,
         call: impl Future<Output = C> + Send + 'static,
     ) -> Self {
         Self::in_turn(shared, listener, true, place, call)
@@ -76,7 +76,7 @@ impl<R: Send + 'static> Elsewhere<R> {
         shared: &Shared,
         listener: ListenerId,
         patient: bool,
-        place: Option<Waiting>,
+        place: Option<Queued>,
         call: impl Future<Output = C> + Send + 'static,
     ) -> Self {
         let (patience, control) = (shared.patience.clone(), shared.control.clone());

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::Sleep;
 use wasmqtt_codec::{PacketId, QoS, ReasonCode, Version};
@@ -18,8 +19,11 @@ use wasmqtt_core::time::Moment;
 
 use super::ask::Elsewhere;
 use super::turn::{Driver, Ended};
-use crate::patience::Waiting;
+use crate::patience::Queued;
 use crate::worker::{Local, Shared, with_local};
+
+/// How long a will, or what a plugin publishes, waits for a place among the packets that wait to be judged.
+const PLACE: Duration = Duration::from_secs(60);
 
 /// What a client waits for.
 pub(super) enum Parked {
@@ -57,17 +61,27 @@ pub(super) fn ask_publish(
     shared: &Shared,
     aside: PublicationAside,
 ) -> Result<Elsewhere<JudgedPublication>, Box<JudgedPublication>> {
-    let listener = aside.listener();
-    let Some(place) = shared.patience.queue(listener) else {
-        return Err(Box::new(aside.refuse(crowded())));
-    };
-    let (judge, clock) = (shared.patient_judge.clone(), shared.clock);
+    match shared.patience.queue(aside.listener()) {
+        Some(place) => Ok(ask_in(shared, aside, place)),
+        None => Err(Box::new(aside.refuse(crowded()))),
+    }
+}
+
+/// The same, of one that has its place in the queue.
+fn ask_in(shared: &Shared, aside: PublicationAside, place: Queued) -> Elsewhere<JudgedPublication> {
+    let (judge, clock, listener) = (shared.patient_judge.clone(), shared.clock, aside.listener());
+    // Its listener may be gone by the time it is asked about. Then whoever judges now judges for the last time.
+    let last = judge();
     let in_turn = async move {
         // What the same client left before goes first.
         poll_fn(|cx| aside.poll_first(cx)).await;
-        move || aside.ask(&mut *judge(), clock.now())
+        move || {
+            let next = judge();
+            let mut judge = if next.knows(listener) { next } else { last };
+            aside.ask(&mut *judge, clock.now())
+        }
     };
-    Ok(Elsewhere::start_after(shared, listener, Some(place), in_turn))
+    Elsewhere::start_after(shared, listener, Some(place), in_turn)
 }
 
 /// Has the subscriptions of a packet judged elsewhere, likewise.
@@ -90,7 +104,7 @@ fn ask_again(shared: &Shared, aside: SubscriptionsAside) -> Elsewhere<Granted> {
 fn ask_subscriptions(
     shared: &Shared,
     aside: SubscriptionsAside,
-    place: Option<Waiting>,
+    place: Option<Queued>,
 ) -> Elsewhere<Granted> {
     let (judge, clock) = (shared.patient_judge.clone(), shared.clock);
     // Thousands of questions, of a client that may be gone after the first.
@@ -275,13 +289,13 @@ async fn route(
     with_local(|local| shared.broker.publish_judged(&mut local.lane, now, judged, refused))
 }
 
-/// Sees a publication through that nobody waits for: a plugin's own, or a will.
+/// Sees a publication through that nobody waits for: a plugin's own, or a will. It waits for a place, but not for ever.
 pub(crate) async fn see_through(shared: &Shared, aside: PublicationAside) -> Result<(), Refusal> {
-    let published = match ask_publish(shared, aside) {
-        Ok(answer) => route(shared, answer, || {}).await,
-        Err(refused) => {
-            let now = shared.clock.now();
-            with_local(|local| shared.broker.publish_judged(&mut local.lane, now, *refused, || {}))
+    let published = match shared.patience.queue_within(aside.listener(), PLACE).await {
+        Some(place) => route(shared, ask_in(shared, aside, place), || {}).await,
+        None => {
+            let (now, refused) = (shared.clock.now(), aside.refuse(crowded()));
+            with_local(|local| shared.broker.publish_judged(&mut local.lane, now, refused, || {}))
         }
     };
     let broken = || Err(Refusal::new(ReasonCode::ImplementationSpecificError));

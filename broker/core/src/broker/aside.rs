@@ -299,6 +299,18 @@ impl Lane {
         std::mem::take(&mut self.aside)
     }
 
+    /// Takes note of the wills that were refused because nobody judges for their listener any more: of whom they were, and
+    /// to which topic. For whoever tells the operator, before long.
+    pub fn take_orphans(&mut self) -> Vec<(Arc<Client>, Box<str>)> {
+        std::mem::take(&mut self.orphans)
+    }
+
+    /// Whether [`take_orphans`](Self::take_orphans) has anything to take.
+    #[inline]
+    pub fn has_orphans(&self) -> bool {
+        !self.orphans.is_empty()
+    }
+
     /// Whether [`take_aside`](Self::take_aside) has anything to take.
     pub fn has_aside(&self) -> bool {
         !self.aside.is_empty()

@@ -22,7 +22,7 @@ use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
 
-use crate::client::ListenerId;
+use crate::client::{Client, ListenerId};
 use crate::judge::Judge;
 use crate::limits::{BrokerLimits, Limits};
 use crate::mailbox::{Notice, Wakes};
@@ -57,6 +57,8 @@ pub struct Lane {
     pub wakes: Wakes,
     /// Wills that are to be judged elsewhere, or behind what is.
     aside: Vec<PublicationAside>,
+    /// Wills that nobody could judge, because the listener is gone: of whom, and to which topic.
+    orphans: Vec<(Arc<Client>, Box<str>)>,
 }
 
 /// Counts of one worker; summed by whoever shows them.
@@ -89,6 +91,7 @@ impl Lane {
             events: Events::default(),
             wakes: Wakes::default(),
             aside: Vec::new(),
+            orphans: Vec::new(),
         }
     }
 

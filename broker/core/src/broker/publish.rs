@@ -236,6 +236,9 @@ impl Broker {
             Ok(permit) => self.pass(lane, now, publisher, permit, will, ended),
             Err(refusal) => {
                 lane.counters.refused += 1;
+                if !lane.judge.knows(client.listener) {
+                    lane.orphans.push((Arc::clone(client), will.topic().into()));
+                }
                 Err(refusal)
             }
         }

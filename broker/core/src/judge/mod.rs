@@ -137,6 +137,12 @@ pub trait Judge {
     /// call are answered by one generation of plugins. Must be cheap: one load when nothing was replaced.
     fn begin(&mut self) {}
 
+    /// Whether it has rules for this listener. Where it has none every answer is no.
+    fn knows(&self, listener: ListenerId) -> bool {
+        let _ = listener;
+        true
+    }
+
     /// Asks the authorizers of the client's listener, in order. For [`Action::Receive`] the answer is
     /// `Allow` when nobody wants to judge it.
     fn authorize(&mut self, now: Moment, client: &Arc<Client>, request: &Request<'_>) -> Decision;

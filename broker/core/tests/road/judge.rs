@@ -33,6 +33,8 @@ pub(crate) struct Script {
     pub(crate) waits: Vec<(Action, String)>,
     /// And for what becomes of messages to this topic.
     pub(crate) waits_to_transform: Option<String>,
+    /// It has no rules for any listener.
+    pub(crate) is_unknown: bool,
     pub(crate) transform: Option<Transform>,
     pub(crate) screen: Option<Screen>,
 }
@@ -54,6 +56,10 @@ impl Script {
 pub(crate) struct Scripted(pub(crate) Rc<RefCell<Script>>);
 
 impl Judge for Scripted {
+    fn knows(&self, _: ListenerId) -> bool {
+        !self.0.borrow().is_unknown
+    }
+
     fn authorize(&mut self, _: Moment, client: &Arc<Client>, request: &Request<'_>) -> Decision {
         let mut script = self.0.borrow_mut();
         script.asked.push(Asked {

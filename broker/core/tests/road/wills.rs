@@ -3,7 +3,7 @@
 use wasmqtt_codec::{
     Connect, ConnectProperties, Disconnect, Packet, ReasonCode, Subscription, Version, Will,
 };
-use wasmqtt_core::judge::{Action, Transformed};
+use wasmqtt_core::judge::{Action, Decision, Transformed};
 use wasmqtt_core::message::{Changes, Origin};
 
 use crate::wire::{Client, Q1, Q2, VERSIONS, Wire, clean, stored, will};
@@ -234,4 +234,26 @@ fn a_client_does_not_get_its_own_will_when_it_wants_nothing_of_its_own() {
     wire.lose(client);
     let mut client = wire.connect(&stored(Version::V5, "c"));
     assert_eq!(wire.take_payloads(&mut client), ["gone"]);
+}
+
+#[test]
+fn a_will_that_nobody_can_judge_any_more_is_not_published_and_is_told_of() {
+    let mut wire = Wire::new();
+    let mut reader = wire.connect(&clean(Version::V5, "r"));
+    wire.subscribe(&mut reader, "#", Q1);
+    for is_known in [true, false] {
+        let connect = Connect { will: Some(will("gone", "x")), ..clean(Version::V5, "c") };
+        let client = wire.connect(&connect);
+        wire.script().deny(Action::Will, "gone");
+        wire.script().is_unknown = !is_known;
+        wire.lose(client);
+        assert!(wire.take(&mut reader).is_empty());
+        assert_eq!(wire.lane.has_orphans(), !is_known);
+        let orphans = wire.lane.take_orphans();
+        let told: Vec<_> = orphans.iter().map(|(client, topic)| (&*client.id, &**topic)).collect();
+        assert_eq!(told, if is_known { vec![] } else { vec![("c", "gone")] });
+        assert!(!wire.lane.has_orphans());
+        wire.script().answer(Action::Will, "gone", Decision::Allow);
+        wire.script().is_unknown = false;
+    }
 }
