@@ -112,7 +112,7 @@ fn wills_that_wait_when_their_listener_goes_are_judged_by_the_rules_it_had() {
     });
     let stays = open_listener("stays", "");
     let limits = "limits = { http_time = \"60s\", http_packet_time = \"60s\", http_at_once = 64 }";
-    let caller = caller(&web, limits, "authorize = [\"will\"]");
+    let caller = caller(&web, limits, "authorize = [\"publish\"]");
     let goes = open_listener("goes", "authorize = [\"caller\"]");
     let broker = Broker::start(&format!("{stays}{goes}{caller}"));
     let mut reader = Client::enter(broker.addr_of("stays"), Version::V5, "reader")
