@@ -182,15 +182,15 @@ fn r05_a_flood_of_retained_messages_ends_at_the_quota_in_messages_and_in_bytes()
 
 #[test]
 fn r05_retained_messages_at_deep_topics_take_no_more_memory_than_the_quota_says() {
-    let broker = limited("max_retained_bytes = \"2MiB\"");
+    let broker = limited("max_retained_bytes = \"8MiB\"");
     let mut client = enter(&broker, "flood");
     let tail = "/a".repeat(120);
     let before = broker.memory();
     let full = (0..50_000).find(|number| {
         client.publish(&Outgoing::new(&format!("{number}{tail}"), "x").retained()) == 0x97
     });
-    assert!(full.is_some_and(|number| number < 10_000), "{full:?}");
-    assert!(grown(&broker, before) < 16, "{} MiB", grown(&broker, before));
+    assert!(full.is_some_and(|number| number < 40_000), "{full:?}");
+    assert!(grown(&broker, before) < 32, "{} MiB", grown(&broker, before));
 }
 
 #[test]

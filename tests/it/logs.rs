@@ -63,10 +63,10 @@ fn a_message_that_was_moved_cannot_forge_lines_by_its_topic() {
     );
     let (mut log, address, _dir) = logging_text(&config);
     let mut client = Client::enter(address, Version::V5, "mover");
-    let moving = Outgoing::new("a", "x").qos(QoS::AtLeastOnce).property("to", "b/\x1b[2J\nERROR c");
+    let moving = Outgoing::new("a", "x").qos(QoS::AtLeastOnce).property("to", "b\x1b[2J\nERROR c");
     assert_eq!(client.publish(&moving), 0x87);
     let line = log.wait_for("gave no answer");
-    assert!(line.contains(r"it moved a message to `b/\u{1b}[2J\nERROR c`"), "{line}");
+    assert!(line.contains(r"it moved a message to `b\u{1b}[2J\nERROR c`"), "{line}");
     assert!(line.contains("hook=\"on-publish\""), "{line}");
 }
 

@@ -46,11 +46,11 @@ fn of_who_has_not_entered_nothing_is_kept_but_a_connect_of_bounded_size() {
     let broker =
         Broker::start(&with_limits("connect_timeout = \"5m\"\nmax_packet_size = \"200MiB\""));
     let beginnings: [&[u8]; 4] = [
-        // A PUBLISH and an AUTH of a million bytes, a type that there is not, and a CONNECT beyond 256 KiB.
+        // A PUBLISH and an AUTH of a million bytes, a type that there is not, and a CONNECT beyond 512 KiB.
         &[0x30, 0xc0, 0x84, 0x3d, 0, 1],
         &[0xf0, 0xc0, 0x84, 0x3d],
         &[0x00, 0xc0, 0x84, 0x3d],
-        &[0x10, 0xfe, 0xff, 0x0f],
+        &[0x10, 0x80, 0x80, 0x40],
     ];
     for beginning in beginnings {
         let mut stranger = Client::open(broker.addr(), Version::V5);

@@ -26,7 +26,7 @@ use crate::worker::{Shared, with_local};
 const AHEAD: usize = 64 << 10;
 /// The largest packet of somebody who is not let in yet, in bytes: identifier, user name and password as long as they can
 /// be, and a will. Strangers are many, and what they have sent is kept until it is whole.
-const STRANGER: u32 = 256 << 10;
+const STRANGER: u32 = 512 << 10;
 
 /// Why nobody entered.
 pub(super) enum Stopped {
