@@ -86,7 +86,7 @@ fn r01_65535_open_qos_2_publications_end_at_the_receive_maximum() {
         assert_eq!((received, code), (1024, ReasonCode::ReceiveMaximumExceeded));
         check_bystander(&mut other);
     }
-    assert!(grown(&broker, before) < 32, "{} MiB", grown(&broker, before));
+    assert!(grown(&broker, before) < 64, "{} MiB", grown(&broker, before));
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn r05_retained_messages_at_deep_topics_take_no_more_memory_than_the_quota_says(
         client.publish(&Outgoing::new(&format!("{number}{tail}"), "x").retained()) == 0x97
     });
     assert!(full.is_some_and(|number| number < 40_000), "{full:?}");
-    assert!(grown(&broker, before) < 32, "{} MiB", grown(&broker, before));
+    assert!(grown(&broker, before) < 64, "{} MiB", grown(&broker, before));
 }
 
 #[test]
