@@ -436,13 +436,14 @@ impl Driver {
     ) -> Result<(), Ended> {
         let (packet_id, qos) = (publication.packet_id, publication.qos);
         let outcome = outcome.as_ref().map(|code| *code);
-        connection.acknowledge(packet_id, qos, outcome, &mut self.out)?;
+        let acknowledged = connection.acknowledge(packet_id, qos, outcome, &mut self.out);
         let mut auditor = room.auditor.borrow_mut();
-        let Some(number) = packet_id.map(PacketId::get) else { return Ok(()) };
+        let Some(number) = packet_id.map(PacketId::get) else { return Ok(acknowledged?) };
         let v5 = connection.client().version == Version::V5;
         if qos == QoS::ExactlyOnce && v5 && outcome.is_err() {
             auditor.refused(self.id, number);
         }
+        acknowledged?;
         let code = outcome.unwrap_or_else(|refusal| refusal.code);
         auditor.acknowledging(self.id, number, code);
         Ok(())

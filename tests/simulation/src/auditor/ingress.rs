@@ -43,11 +43,11 @@ impl Auditor {
                     (QoS::ExactlyOnce, None) => return,
                     (QoS::ExactlyOnce, Some(session)) => {
                         let most = usize::from(link.limits.receive_maximum);
-                        let is_known = session.received.contains(&number);
+                        let is_known = session.received.contains_key(&number);
                         link.may_route = !is_known;
                         link.is_over_quota |= !is_known && session.received.len() >= most;
                         if !link.is_over_quota {
-                            session.received.insert(number);
+                            session.received.insert(number, at);
                         }
                         Owed::PubRec(number)
                     }
@@ -90,11 +90,11 @@ impl Auditor {
         self.check(may, || "a QoS 2 message that was received before is routed again".into());
     }
 
-    /// A refused QoS 2 publication of an MQTT 5 client is done with at its PUBREC.
+    /// A refused QoS 2 publication of an MQTT 5 client is done with, whether its PUBREC can still be sent or not.
     pub(crate) fn refused(&mut self, at: u32, packet_id: u16) {
         let Some(link) = self.links.get(&at) else { return };
-        let session = self.sessions.get_mut(&link.client_id);
-        if let Some(session) = session.filter(|session| session.holder == Some(at)) {
+        let Some(session) = self.sessions.get_mut(&link.client_id) else { return };
+        if session.received.get(&packet_id) == Some(&at) {
             session.received.remove(&packet_id);
         }
     }

@@ -1,7 +1,7 @@
 //! The model of one session: what it subscribes to, what waits for it, what it has open. Follows the specification
 //! and the documented bounds; must not look into the core.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use wasmqtt_codec::QoS;
@@ -110,7 +110,7 @@ pub(crate) struct Session {
     pub(crate) will_due: Option<Moment>,
     pub(crate) ends_at: Option<Moment>,
     pub(crate) open: VecDeque<(u16, Open)>,
-    pub(crate) received: BTreeSet<u16>,
+    pub(crate) received: BTreeMap<u16, u32>,
     /// A queue that was full has told its owner to go.
     pub(crate) is_told: bool,
     /// First copies that were written, by payload and QoS.
@@ -146,7 +146,7 @@ impl Session {
             will_due: None,
             ends_at: None,
             open: VecDeque::new(),
-            received: BTreeSet::new(),
+            received: BTreeMap::new(),
             is_told: false,
             written: Counts::new(),
             given_up: Counts::new(),
