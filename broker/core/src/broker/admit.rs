@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use wasmqtt_codec::{ReasonCode, Topic, Version};
 
 use super::depart::note_take_over;
-use super::greet::{banned, inmate};
+use super::greet::banned;
 use super::publish::is_reserved;
 use super::{Broker, Lane, Timer, aside};
 use crate::client::Client;
@@ -177,10 +177,7 @@ impl Broker {
         name: Option<&str>,
         limits: &Limits,
     ) -> Result<(), Refusal> {
-        if limits.flapping.connects == 0 {
-            return Ok(());
-        }
-        let until = self.jail.count(now, &inmate(client_id, name), &limits.flapping);
+        let until = self.jail.count(now, &(client_id, name), &limits.flapping);
         until.map_or(Ok(()), |until| Err(banned(now, until)))
     }
 

@@ -27,7 +27,8 @@ impl Broker {
         if limits.flapping.connects > 0 {
             // As it says itself; whoever it turns out to be is counted when it is known.
             let Connecting { client_id, username, .. } = &hello.connecting;
-            if let Some(until) = self.jail.banned(now, &inmate(client_id, username.as_deref())) {
+            let who = (client_id.as_str(), username.as_deref());
+            if let Some(until) = self.jail.banned(now, &who) {
                 return Err(banned(now, until));
             }
         }
@@ -49,11 +50,6 @@ impl Broker {
             assigned: connecting.client_id.is_empty().then_some(ASSIGNED),
         })
     }
-}
-
-/// Whose connects are counted: a client identifier under a name. Neither holds U+0000 [MQTT-1.5.4-2].
-pub(super) fn inmate(client_id: &str, name: Option<&str>) -> String {
-    name.map_or_else(|| client_id.to_owned(), |name| format!("{client_id}\0{name}"))
 }
 
 fn refused(fault: &Fault) -> Refusal {

@@ -2,7 +2,7 @@
 //! Must not know sessions.
 
 use std::collections::{BTreeSet, HashMap};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
@@ -22,7 +22,7 @@ pub(super) struct Jail {
 
 #[derive(Debug, Default)]
 struct Cells {
-    /// By the hash of the identifier, which may be long: so every cell takes the same few bytes.
+    /// By the hash of who it is, which may be long: so every cell takes the same few bytes.
     cells: HashMap<u64, Cell, RandomState>,
     /// All cells, by their end: those that are counted, and those that are banned.
     counted: BTreeSet<(Moment, u64)>,
@@ -39,19 +39,24 @@ struct Cell {
 }
 
 impl Jail {
-    /// When the ban of this identifier ends; none when there is none.
-    pub(super) fn banned(&self, now: Moment, client_id: &str) -> Option<Moment> {
+    /// When the ban of this one ends; none when there is none.
+    pub(super) fn banned(&self, now: Moment, who: &(impl Hash + ?Sized)) -> Option<Moment> {
         let jail = self.cells.lock();
-        let cell = jail.cells.get(&self.hasher.hash_one(client_id))?;
+        let cell = jail.cells.get(&self.hasher.hash_one(who))?;
         (cell.banned && cell.until > now).then_some(cell.until)
     }
 
     /// Counts one connect. The end of the ban, when it is one too many.
-    pub(super) fn count(&self, now: Moment, client_id: &str, bound: &Flapping) -> Option<Moment> {
+    pub(super) fn count(
+        &self,
+        now: Moment,
+        who: &(impl Hash + ?Sized),
+        bound: &Flapping,
+    ) -> Option<Moment> {
         if bound.connects == 0 {
             return None;
         }
-        let id = self.hasher.hash_one(client_id);
+        let id = self.hasher.hash_one(who);
         let mut jail = self.cells.lock();
         let known = jail.cells.get(&id).copied().filter(|cell| cell.until > now);
         let Some(cell) = known else {
